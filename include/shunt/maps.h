@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map's key and value: the contract between the BPF programs and the C
+ * program. All maps are pinned; names are those of the pins.
+ *
+ *   map               kind            written by             read by
+ *   shunt_control     array, mmap     user                   user; programs: the route epoch
+ *   shunt_filter      array, mmap     user                   programs, first of all
+ *   shunt_frontends   hash            user                   programs, once per new flow
+ *   shunt_slots       array, mmap     user                   programs, once per new flow
+ *   shunt_backends    array, mmap     user; programs: counters  programs, once per new flow
+ *   shunt_tags4/6     array, mmap     programs; user: sweep  programs, user
+ *   shunt_flows4/6    array, mmap     programs               programs, user
+ *   shunt_nodeaddrs   hash            user                   programs, once per new flow
+ *   shunt_devices     hash            user                   programs, once per new flow
+ *   shunt_sockets     LRU hash        programs               programs: recvmsg, getpeername
+ *   shunt_drops       per-CPU hash    programs               user
+ *   shunt_meta        hash            user                   user: names, for `get`
+ */
+#ifndef SHUNT_MAPS_H
+#define SHUNT_MAPS_H
+
+#include "shunt/limits.h"
+#include "shunt/types.h"
+
+/* Raised whenever anything in this file changes its layout or meaning. */
+#define SH_ABI 1u
+
+/* ---- reasons ------------------------------------------------------------ */
+
+enum sh_reason {
+	SH_REASON_NONE = 0,
+#define SH_REASON(name, word, text) SH_REASON_##name,
+#include "shunt/drops.def"
+#undef SH_REASON
+	SH_REASON_COUNT
+};
+
+/* ---- shunt_frontends ---------------------------------------------------- */
+
+/*
+ * A NodePort frontend stands once per family under the all-zero address
+ * (IPv4: ::ffff:0.0.0.0); the address on the wire is looked for in
+ * shunt_nodeaddrs. Port 0 with protocol 0 says: this ClusterIP is known, so
+ * any port that isn't found is to be rejected.
+ */
+struct sh_frontend_key {
+	struct sh_addr addr;
+	__be16 port;
+	__u8 proto; /* IPPROTO_* */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct sh_frontend_key) == 20, "hash keys carry no padding");
+
+enum sh_algorithm { SH_MAGLEV = 0, SH_RANDOM, SH_LEAST_CONN };
+
+enum sh_frontend_flags {
+	SH_FE_KIND_MASK = 0x3,	   /* enum frontend_kind */
+	SH_FE_LOCAL_ONLY = 0x4,	   /* its traffic policy is Local */
+	SH_FE_SOURCE_RANGES = 0x8, /* consult shunt_srcranges */
+	SH_FE_ANY_USABLE = 0x10,   /* endpoints exist somewhere: an empty set drops, not rejects */
+	SH_FE_ADDRESS_ONLY = 0x20, /* the port-0 entry of a known ClusterIP */
+};
+
+/* A range of shunt_slots: one selection table. size 0: nobody there. */
+struct sh_table {
+	__u32 base;
+	__u32 size; /* a prime, for Maglev */
+};
+
+/* A new value replaces the old one in one step: a reader sees either. */
+struct sh_frontend {
+	__u32 service; /* id, from 1 */
+	__u16 flags;   /* enum sh_frontend_flags */
+	__u8 algorithm;
+	__u8 pad;
+	__u32 affinity_seconds; /* 0: none */
+	struct sh_table cluster;
+	struct sh_table local;
+};
+_Static_assert(sizeof(struct sh_frontend) == 28, "no padding");
+
+/* ---- shunt_slots, shunt_backends ---------------------------------------- */
+
+#define SH_SLOTS_PER_LINE 16
+struct sh_slot_line {
+	__u32 backend[SH_SLOTS_PER_LINE]; /* ids; slot i is line i / 16, place i % 16 */
+};
+
+/*
+ * A backend id: index into shunt_backends and the generation that the index
+ * is in. A stale id (in a flow, in a table that is being retired) never
+ * matches the id that stands in the backend's line. 0 is no backend.
+ */
+#define SH_BACKEND_INDEX_BITS	  24
+#define SH_BACKEND_INDEX(id)	  ((id) & ((1u << SH_BACKEND_INDEX_BITS) - 1))
+#define SH_BACKEND_GENERATION(id) ((id) >> SH_BACKEND_INDEX_BITS)
+
+enum sh_backend_flags {
+	SH_BE_LOCAL = 0x1,	 /* on this node */
+	SH_BE_TERMINATING = 0x2, /* for display */
+	SH_BE_IN_CLUSTER = 0x4,	 /* stands in the cluster table; for display */
+	SH_BE_IN_LOCAL = 0x8,	 /* stands in the local table; for display */
+};
+
+/* One endpoint of one Service port: one cache line. Index 0 is never used. */
+struct sh_backend {
+	struct sh_addr addr;
+	__u32 id; /* 0: free. Written last when it is made, first when it goes */
+	__u32 service;
+	__be16 port;
+	__u16 flags;  /* enum sh_backend_flags */
+	__u16 weight; /* as the user gave it */
+	__u16 node;   /* shunt_meta id of its node's name, 0: unknown */
+	/* Counters, by the programs. Packets and bytes: of flows that have ended. */
+	__u32 live; /* flows now */
+	__u32 pad;
+	__u64 connections;
+	__u64 packets;
+	__u64 bytes;
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct sh_backend) == 64, "one cache line");
+
+/* ---- the flow table ------------------------------------------------------ */
+
+/*
+ * A set-associative cache: a bucket is one line of 16 words in shunt_tags4 or
+ * shunt_tags6; word w of bucket b belongs to entry 16 * b + w of shunt_flows4
+ * or shunt_flows6. Everything that insertion, eviction and sweeping decide on
+ * stands in the word:
+ *
+ *   31........17 16..14 13       12...........0
+ *   tag          state  overflow stamp
+ *
+ * tag: of the key's hash; the bucket that a full one overflows into is
+ * computed from it. overflow: kept in word 0 for the whole bucket: some flow
+ * of this bucket stands in its second one. stamp: time of the last packet, in
+ * units of about 16 s, modulo 2^13 (36 h).
+ */
+#define SH_WAYS		    16
+#define SH_WORD_TAG_SHIFT   17
+#define SH_WORD_STATE_SHIFT 14
+#define SH_WORD_STATE_MASK  (7u << SH_WORD_STATE_SHIFT)
+#define SH_WORD_OVERFLOW    (1u << 13)
+#define SH_WORD_STAMP_MASK  0x1fffu
+
+enum sh_flow_state {
+	SH_FREE = 0,
+	SH_BUSY,	/* claimed, its entry is being written */
+	SH_NEW,		/* not answered yet: at most a quarter of a bucket */
+	SH_LIVE,	/* answered */
+	SH_HALF_CLOSED, /* TCP: this direction has sent its FIN */
+	SH_CLOSED,	/* TCP: both FINs or an RST */
+	SH_GONE,	/* its backend was removed */
+};
+
+struct sh_bucket {
+	__u32 word[SH_WAYS];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct sh_bucket) == 64, "one cache line");
+
+enum sh_direction {
+	SH_INGRESS = 0, /* entering the node at an edge */
+	SH_EGRESS = 1,	/* leaving it at an edge */
+};
+
+enum sh_flow_flags {
+	SH_FLOW_REPLY = 0x1,	    /* backend to client: the reverse entry */
+	SH_FLOW_FORWARD = 0x2,	    /* leaves by next hop, not through the stack */
+	SH_FLOW_SNAT = 0x4,	    /* the client's address is replaced */
+	SH_FLOW_LOCAL_CLIENT = 0x8, /* its client is a local pod: the reply is seen leaving */
+};
+
+/*
+ * One direction of a flow, IPv4: one cache line. The key is what the packet
+ * carries where the hook sees it; to_* is what it carries afterwards.
+ */
+struct sh_flow {
+	/* key */
+	__be32 saddr, daddr;
+	__be16 sport, dport;
+	__u8 proto;
+	__u8 direction; /* enum sh_direction */
+	__u8 flags;	/* enum sh_flow_flags; not part of the key */
+	__u8 pad;
+	/* rewrite */
+	__be32 to_saddr, to_daddr;
+	__be16 to_sport, to_dport;
+	/* One's complement differences: of the addresses, and of addresses and ports. */
+	__u16 addr_delta, l4_delta;
+	__u32 backend; /* id */
+	/* of this direction; not atomic: a direction's packets come on one CPU */
+	__u32 packets;
+	__u64 bytes;
+	/* next hop, valid while epoch is the route epoch's low half and ifindex is not 0 */
+	__u16 epoch;
+	__u16 ifindex; /* 0 also where the device's number does not fit */
+	__u8 dmac[6], smac[6];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct sh_flow) == 64, "one cache line");
+
+/* IPv6: the same line, its IPv4 addresses unused, and one more for the addresses. */
+struct sh_flow6 {
+	struct sh_flow f;
+	struct sh_addr saddr, daddr, to_saddr, to_daddr;
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct sh_flow6) == 128, "two cache lines");
+
+/* ---- shunt_filter -------------------------------------------------------- */
+
+/*
+ * The prefilter's bitmaps. A clear bit is certain, a set one a maybe.
+ * Multiply-shift hashing, see bpf/filter.h and user/dataplane/filter.c.
+ */
+#define SH_FILTER_ADDR_BITS    16
+#define SH_FILTER_BACKEND_BITS 19
+struct sh_filter {
+	__u8 virtual_or_node[1 << (SH_FILTER_ADDR_BITS - 3)]; /* by destination, on ingress */
+	__u8 node[1 << (SH_FILTER_ADDR_BITS - 3)];	      /* a node's own address */
+	__u8 node_port[1 << (16 - 3)];			      /* by port number, host order */
+	__u8 backend[1 << (SH_FILTER_BACKEND_BITS - 3)];      /* by address and port */
+};
+
+#define SH_FILTER_K1 0x9e3779b97f4a7c15ull
+#define SH_FILTER_K2 0xd6e8feb86659fd93ull
+
+/* Word of an address: the same for the mapped form and for the wire's IPv4. */
+static inline __u64 sh_filter_mix4(__be32 v4)
+{
+	return (__u64)v4 * SH_FILTER_K1;
+}
+
+static inline __u64 sh_filter_mix6(__u64 high, __u64 low)
+{
+	return (low ^ (high * SH_FILTER_K2)) * SH_FILTER_K1;
+}
+
+static inline __u32 sh_filter_addr_bit(__u64 mix)
+{
+	return (__u32)((mix ^ (mix >> 29)) >> (64 - SH_FILTER_ADDR_BITS - 8)) &
+	       ((1u << SH_FILTER_ADDR_BITS) - 1);
+}
+
+static inline __u32 sh_filter_backend_bit(__u64 mix, __be16 port)
+{
+	__u64 h = ((mix ^ (mix >> 32)) + port) * SH_FILTER_K2;
+
+	return (__u32)(h >> (64 - SH_FILTER_BACKEND_BITS));
+}
+
+/* ---- node -------------------------------------------------------------- */
+
+/* shunt_nodeaddrs: key struct sh_addr: the node's own addresses */
+enum sh_nodeaddr_flags {
+	SH_NODEADDR_NODE_PORTS = 0x1, /* nodePorts are served there */
+};
+struct sh_nodeaddr {
+	__u32 flags;
+};
+
+enum sh_role { SH_ROLE_UPLINK = 1, SH_ROLE_WORKLOAD, SH_ROLE_OVERLAY };
+
+/* shunt_devices: key __u32 ifindex */
+struct sh_device {
+	struct sh_addr addr4, addr6; /* what masquerading takes; all-zero: none */
+	__u8 role;		     /* enum sh_role */
+	__u8 mac[6];
+	__u8 pad;
+};
+_Static_assert(sizeof(struct sh_device) == 40, "no padding");
+
+/* ---- shunt_sockets ------------------------------------------------------- */
+
+/* Which virtual address a socket means by a backend's. */
+struct sh_socket_key {
+	__u64 cookie; /* of the socket */
+	struct sh_addr backend;
+	__be16 port;
+	__u8 proto;
+	__u8 pad[5];
+};
+_Static_assert(sizeof(struct sh_socket_key) == 32, "hash keys carry no padding");
+
+struct sh_socket {
+	struct sh_addr virt;
+	__be16 port;
+	__u16 pad;
+	__u32 backend; /* id */
+	__u32 service;
+	__u32 pad2;
+};
+_Static_assert(sizeof(struct sh_socket) == 32, "no padding");
+
+/* ---- shunt_drops --------------------------------------------------------- */
+
+struct sh_drop_key {
+	__u32 service; /* 0: none was found yet */
+	__u32 reason;  /* enum sh_reason */
+};
+
+struct sh_drop {
+	__u64 packets;
+	__u64 jiffies; /* of the last one */
+};
+
+/* ---- shunt_meta ---------------------------------------------------------- */
+
+enum sh_meta_kind { SH_META_SERVICE = 1, SH_META_BACKEND, SH_META_NODE };
+
+struct sh_meta_key {
+	__u32 kind; /* enum sh_meta_kind */
+	__u32 id;   /* service id, backend id, node id */
+};
+
+struct sh_meta_service {
+	char ns[SH_NAME_MAX + 1], name[SH_NAME_MAX + 1], port_name[SH_NAME_MAX + 1];
+	__u16 port; /* host order */
+	__u8 proto;
+	__u8 family; /* 4 or 6 */
+	__u8 type;   /* enum service_type */
+	__u8 algorithm;
+	__u8 internal_local, external_local;
+	__u32 affinity_seconds;
+};
+
+struct sh_meta {
+	union {
+		struct sh_meta_service service;
+		char name[SH_SUBDOMAIN_MAX + 3]; /* of the Pod, of the node */
+	};
+};
+_Static_assert(sizeof(struct sh_meta) == 256, "four lines");
+
+/* ---- shunt_control and the programs' settings ----------------------------- */
+
+struct sh_cidr {
+	struct sh_addr net, mask; /* IPv4: mapped, mask's first 96 bits set */
+};
+
+/* Read-only data of every program: fixed before load, branches on it vanish. */
+struct sh_config {
+	__u64 seed[2];			  /* of the flow hash: odd, random, kept over restarts */
+	__u32 bucket_mask4, bucket_mask6; /* buckets - 1 */
+	__u32 stamp_shift;		  /* jiffies >> shift is the flow stamp, of about 16 s */
+	__u32 stamp_ms;			  /* one unit of it */
+	__u32 n_slots, n_backends;	  /* sizes of these maps */
+	__u16 snat_min, snat_max;	  /* host order, inclusive */
+	__u16 host_min, host_max;	  /* ip_local_port_range */
+	__u16 n_service_cidrs, n_cluster_cidrs;
+	__u16 socket_lb; /* enum sh_socket_lb */
+	__u16 masquerade_all;
+	__u64 netns_cookie; /* of the network namespace that is the host's */
+	struct sh_cidr service_cidrs[SH_CIDRS_MAX];
+	struct sh_cidr cluster_cidrs[SH_CIDRS_MAX];
+};
+
+enum sh_socket_lb { SH_SOCKET_LB_OFF = 0, SH_SOCKET_LB_HOST, SH_SOCKET_LB_ON };
+
+struct sh_control {
+	__u32 abi;	   /* SH_ABI of the maps */
+	__u32 route_epoch; /* advanced when a route, a neighbour or a link changes */
+	char build[64];	   /* version and source hash of the programs that are attached */
+	__u32 frontends_max, sockets_max;
+	struct sh_config config; /* as the attached programs have it */
+};
+
+#endif

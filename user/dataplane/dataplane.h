@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel side seen from the C program: maps, programs, pins. Knows nothing
+ * of YAML or of Kubernetes objects; struct wanted comes in, map writes go out.
+ *
+ *   load.c     opens, sizes, loads, pins; adopts what is pinned
+ *   publish.c  wanted -> plan -> map writes
+ *   attach.c   programs to devices and cgroups
+ *   inspect.c  reads what the kernel holds, for `get`
+ */
+#ifndef SHUNT_USER_DATAPLANE_H
+#define SHUNT_USER_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/settings.h"
+#include "model/wanted.h"
+#include "shunt/maps.h"
+#include "util/err.h"
+
+struct dataplane;
+
+enum dataplane_mode {
+	DATAPLANE_WRITE,  /* takes the lock; adopts what is pinned, else makes it */
+	DATAPLANE_READ,	  /* what is pinned, read-only; -ENOENT where there is nothing */
+	DATAPLANE_SCRATCH /* nothing pinned, nothing attached: tests, `shunt test`, bench */
+};
+
+/*
+ * @return 0 and *@out (dataplane_close() it), -EBUSY where somebody else holds
+ * the lock (the message says who), or another negative errno.
+ */
+int dataplane_open(struct dataplane **out, enum dataplane_mode mode,
+		   const struct settings *settings, struct err *err);
+void dataplane_close(struct dataplane *dp); /* pins stay; NULL is fine */
+
+/* ---- publish.c: writer ---- */
+
+struct publish_result {
+	size_t services_added, services_changed, services_removed;
+	size_t backends_added, backends_changed, backends_removed;
+	size_t flows_ended;
+};
+
+/* Make the kernel hold @wanted. A failure leaves what was there in force. */
+int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
+		      struct publish_result *result, struct err *err);
+
+/* ---- attach.c: writer ---- */
+
+/*
+ * Attach the programs to this network namespace's edges and to the cgroup, as
+ * the settings say, and write shunt_devices; what is attached already stays,
+ * what is no longer wanted is detached.
+ */
+int dataplane_attach(struct dataplane *dp, const struct settings *settings, struct err *err);
+
+/*
+ * Remove every link, pin, map, qdisc and sysctl setting of the instance at
+ * settings->bpffs. Works on a half-built or broken instance too. Nothing there: 0.
+ */
+int dataplane_reset(const struct settings *settings, struct err *err);
+
+/* ---- inspect.c: reader ---- */
+
+struct frontend_view {
+	struct sh_addr addr;
+	__be16 port;
+	proto_t proto;
+	enum frontend_kind kind;
+	struct sh_frontend value;
+	const struct sh_meta_service *service; /* never NULL */
+};
+
+struct backend_view {
+	const struct sh_backend *backend;
+	const struct sh_meta_service *service; /* never NULL */
+	uint64_t connections, packets, bytes;  /* with those of the live flows */
+	const char *pod, *node;		       /* "" where unknown */
+};
+
+struct flow_view {
+	enum family family;
+	struct sh_addr saddr, daddr, to_saddr, to_daddr;
+	__be16 sport, dport, to_sport, to_dport;
+	proto_t proto;
+	bool reply;    /* the reverse entry */
+	uint8_t flags; /* enum sh_flow_flags */
+	uint8_t direction;
+	enum sh_flow_state state;
+	uint32_t idle_s; /* about: the stamp's resolution is 16 s */
+	uint32_t packets;
+	uint64_t bytes;
+	const struct sh_meta_service *service; /* NULL where its backend is gone */
+};
+
+struct drop_view {
+	const struct sh_meta_service *service; /* NULL: none was found yet */
+	enum sh_reason reason;
+	uint64_t packets;
+	uint64_t age_ms; /* of the last one */
+};
+
+struct nodeaddr_view {
+	struct sh_addr addr;
+	uint32_t flags; /* enum sh_nodeaddr_flags */
+};
+
+struct device_view {
+	char name[16]; /* "" where it is gone */
+	uint32_t ifindex;
+	struct sh_device device;
+	const char *tc;	 /* "tcx", "clsact" or "" */
+	const char *xdp; /* "native", "generic" or "" */
+};
+
+/* Each calls @each until it returns non-zero, and returns that, or a negative errno. */
+int dataplane_frontends(struct dataplane *dp, int (*each)(const struct frontend_view *, void *),
+			void *arg, struct err *err);
+int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
+		       void *arg, struct err *err);
+int dataplane_flows(struct dataplane *dp, int (*each)(const struct flow_view *, void *), void *arg,
+		    struct err *err);
+int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, void *), void *arg,
+		    struct err *err);
+int dataplane_nodeaddrs(struct dataplane *dp, int (*each)(const struct nodeaddr_view *, void *),
+			void *arg, struct err *err);
+int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view *, void *),
+		      void *arg, struct err *err);
+
+const char *reason_word(enum sh_reason reason); /* "no-backend" */
+const char *reason_text(enum sh_reason reason);
+const char *flow_state_name(enum sh_flow_state state);
+
+#endif
