@@ -34,17 +34,27 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Werror 
 CFLAGS  ?= -O2 -g
 UCFLAGS := -std=gnu11 -D_GNU_SOURCE -DSHUNT_VERSION='"$(VERSION)"' $(CFLAGS) $(SAN) \
 	-Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wvla -Wno-unused-parameter \
-	-fstack-protector-strong -fPIE -Iuser -Iinclude -I$(B)/skel -MMD -MP $(shell pkg-config --cflags $(PKGS))
-ULIBS   := $(shell pkg-config --libs $(PKGS))
+	-fstack-protector-strong -fPIE -Iuser -Iinclude -I$(B)/skel -MMD -MP
+# Asked once, on first use: when this file is read, pkg-config may not be installed yet.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 ULDFLAGS := $(SAN) -pie -Wl,-z,relro,-z,now
+
+# What the goals at hand need is installed in one go, before anything is built.
+DEPS := --build
+DEPS += $(if $(filter deps test% run playground% bench%,$(MAKECMDGOALS)),--test)
+DEPS += $(if $(filter deps lint format,$(MAKECMDGOALS)),--lint)
 
 all: $(B)/shunt ## build build/shunt (the default)
 
+deps: ## install the Debian packages that are missing (root)
+	@scripts/deps $(DEPS)
+
 $(B)/shunt: $(B)/user/cmd/main.o $(LIB_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ $(ULIBS) $(LDFLAGS)
+	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDFLAGS)
 
-$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c | deps
 	$(call say,BPF,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MF $(@:.o=.d) -MT $@ -c -o $(@:.o=.tmp.o) $<
@@ -53,41 +63,99 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 $(B)/skel/%.skel.h: $(B)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@
+	$(Q)echo '/* NOLINTBEGIN: generated */' >$@
+	$(Q)$(BPFTOOL) gen skeleton $< name $* >>$@
+	$(Q)echo '/* NOLINTEND */' >>$@
 
-$(B)/user/%.o: user/%.c | $(SKELS)
+$(B)/user/%.o: user/%.c | deps $(SKELS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(UCFLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(Q)$(CC) $(UCFLAGS) $(PKG_CFLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
-# ---- tests: tests/unit/*.c one program each, tests/bpf/*.c one program each
+# ---- tests: each tests/unit/test_*.c and tests/bpf/test_*.c is a program; other .c files beside
+# them are linked to all programs of their folder
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 BPF_TESTS  := $(patsubst tests/bpf/%.c,$(B)/tests/bpf/%,$(sort $(wildcard tests/bpf/test_*.c)))
+UNIT_LIB   := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+BPF_LIB    := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
 TEST_TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(sort $(wildcard tests/tools/*.c)))
 
-$(B)/tests/%.o: tests/%.c | $(SKELS)
+$(B)/tests/%.o: tests/%.c | deps $(SKELS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(UCFLAGS) -Itests -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(Q)$(CC) $(UCFLAGS) $(PKG_CFLAGS) -Itests -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
-$(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJS)
+$(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_LIB) $(LIB_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(ULIBS)
+	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
-$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(LIB_OBJS)
+$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(LIB_OBJS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(ULIBS)
+	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
 $(TEST_TOOLS): $(B)/tests/tools/%: $(B)/tests/tools/%.o
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lpthread
+	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lpthread $(LDFLAGS)
+
+# The sanitizers' tree has no system tests: those drive the installed programs, timings included.
+TEST_GROUPS := unit bpf $(if $(filter 0,$(SANITIZE)),system)
+
+test: $(B)/shunt $(UNIT_TESTS) $(BPF_TESTS) $(TEST_TOOLS) ## all tests (root); SANITIZE=1: unit and data path under ASan and UBSan
+	@B=$(B) scripts/test $(TEST_GROUPS)
+
+test-unit: $(UNIT_TESTS) ## unit tests, no privilege
+	@B=$(B) scripts/test unit
+
+test-bpf: $(BPF_TESTS) ## data-path tests over BPF_PROG_TEST_RUN (root)
+	@B=$(B) scripts/test bpf
+
+test-system: $(B)/shunt $(TEST_TOOLS) ## system tests in network namespaces (root)
+	@B=$(B) scripts/test system
+
+# ---- checks
+FORMATTED = $(shell find bpf user include tests -name '*.[ch]')
+
+lint: $(SKELS) ## formatting, static analysers, shell scripts, house rules
+	@B=$(B) scripts/lint
+
+format: | deps ## lay out every C file with clang-format
+	$(Q)clang-format-19 -i $(FORMATTED)
+
+# ---- installation, below DESTDIR if given
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/shunt
+INSTALL ?= install
+
+install: $(B)/shunt ## binary, man page, documents and examples (PREFIX, DESTDIR)
+	$(Q)$(INSTALL) -D -m 755 $< $(DESTDIR)$(BINDIR)/shunt
+	$(Q)for page in $(wildcard man/*.8); do \
+		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $$page || exit; done
+	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
+	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/LICENSES $(wildcard LICENSES/*)
+	$(Q)for file in $(wildcard examples/*/*); do \
+		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$$file || exit; done
 
 clean: ## remove build/
 	rm -rf build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+	@printf '\nSANITIZE=1 builds in build/sanitize, V=1 shows the commands, -j2 uses two cores.\n'
 
-.PHONY: all clean help
+.PHONY: all deps test test-unit test-bpf test-system lint format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- playground
+run: $(B)/shunt $(TEST_TOOLS) ## bring up the playground, show who answers each way, remove it (root)
+	@B=$(B) scripts/playground run
+
+playground: $(B)/shunt $(TEST_TOOLS) ## bring up the playground and leave it (root)
+	@B=$(B) scripts/playground up
+
+playground-down: ## remove the playground (root)
+	@B=$(B) scripts/playground down
+
+.PHONY: run playground playground-down

@@ -12,7 +12,7 @@
 
 /* Manifests */
 #define SH_MANIFEST_BYTES_MAX (64u << 20) /* one file */
-#define SH_MANIFEST_DEPTH_MAX 32	  /* nesting of one document */
+#define SH_MANIFEST_DEPTH_MAX 128	  /* nesting of one document; CRDs are deep */
 #define SH_MANIFEST_NODES_MAX (16u << 20) /* values in one document, aliases expanded */
 #define SH_SCALAR_BYTES_MAX   (1u << 20)
 #define SH_ERRORS_MAX	      100 /* reported for one set of manifests; the rest is counted */
@@ -33,6 +33,7 @@
 
 #define SH_DEVICES_MAX	 4096 /* edges of one node */
 #define SH_NODEADDRS_MAX 256
-#define SH_CIDRS_MAX	 8 /* Service CIDRs, cluster CIDRs: of each, both families */
+#define SH_DROPS_MAX	 65536 /* counted pairs of Service and reason */
+#define SH_CIDRS_MAX	 8     /* Service CIDRs, cluster CIDRs: of each, both families */
 
 #endif

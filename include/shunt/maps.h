@@ -113,8 +113,8 @@ struct sh_backend {
 	__u16 weight; /* as the user gave it */
 	__u16 node;   /* shunt_meta id of its node's name, 0: unknown */
 	/* Counters, by the programs. Packets and bytes: of flows that have ended. */
-	__u32 live; /* flows now */
-	__u32 pad;
+	__u32 live;	  /* flows now */
+	__u32 generation; /* user's: the one that this index is used with next */
 	__u64 connections;
 	__u64 packets;
 	__u64 bytes;
@@ -148,10 +148,12 @@ enum sh_flow_state {
 	SH_FREE = 0,
 	SH_BUSY,	/* claimed, its entry is being written */
 	SH_NEW,		/* not answered yet: at most a quarter of a bucket */
-	SH_LIVE,	/* answered */
+	SH_LIVE,	/* answered; TCP, SCTP */
+	SH_LIVE_UDP,	/* answered; forgotten sooner */
 	SH_HALF_CLOSED, /* TCP: this direction has sent its FIN */
 	SH_CLOSED,	/* TCP: both FINs or an RST */
 	SH_GONE,	/* its backend was removed */
+	SH_STATES
 };
 
 struct sh_bucket {
@@ -180,9 +182,9 @@ struct sh_flow {
 	__be32 saddr, daddr;
 	__be16 sport, dport;
 	__u8 proto;
-	__u8 direction; /* enum sh_direction */
-	__u8 flags;	/* enum sh_flow_flags; not part of the key */
-	__u8 pad;
+	__u8 direction;	     /* enum sh_direction */
+	__u8 flags;	     /* enum sh_flow_flags; from here on not part of the key */
+	__u8 peer_direction; /* of the reverse entry */
 	/* rewrite */
 	__be32 to_saddr, to_daddr;
 	__be16 to_sport, to_dport;
@@ -258,9 +260,14 @@ struct sh_nodeaddr {
 	__u32 flags;
 };
 
-enum sh_role { SH_ROLE_UPLINK = 1, SH_ROLE_WORKLOAD, SH_ROLE_OVERLAY };
+enum sh_role {
+	SH_ROLE_NONE = 0, /* no edge: stands here for its addresses */
+	SH_ROLE_UPLINK,
+	SH_ROLE_WORKLOAD,
+	SH_ROLE_OVERLAY,
+};
 
-/* shunt_devices: key __u32 ifindex */
+/* shunt_devices: key __u32 ifindex; key 0 has the node's primary addresses, role 0 */
 struct sh_device {
 	struct sh_addr addr4, addr6; /* what masquerading takes; all-zero: none */
 	__u8 role;		     /* enum sh_role */
@@ -337,18 +344,28 @@ struct sh_cidr {
 	struct sh_addr net, mask; /* IPv4: mapped, mask's first 96 bits set */
 };
 
+#define SH_EXPIRE_NEVER 0x7fff
+
 /* Read-only data of every program: fixed before load, branches on it vanish. */
 struct sh_config {
-	__u64 seed[2];			  /* of the flow hash: odd, random, kept over restarts */
+	__u64 seed[5];			  /* of the flow hash: odd, random, kept over restarts */
 	__u32 bucket_mask4, bucket_mask6; /* buckets - 1 */
 	__u32 stamp_shift;		  /* jiffies >> shift is the flow stamp, of about 16 s */
 	__u32 stamp_ms;			  /* one unit of it */
-	__u32 n_slots, n_backends;	  /* sizes of these maps */
-	__u16 snat_min, snat_max;	  /* host order, inclusive */
-	__u16 host_min, host_max;	  /* ip_local_port_range */
+	/*
+	 * By enum sh_flow_state: a flow that has been idle for more stamps may go.
+	 * -1: at any time; SH_EXPIRE_NEVER: a state that has no age.
+	 */
+	__s16 expire[SH_STATES];
+	__u32 n_slots, n_backends; /* sizes of these maps */
+	__u16 snat_min, snat_max;  /* host order, inclusive */
+	__u16 host_min, host_max;  /* ip_local_port_range */
 	__u16 n_service_cidrs, n_cluster_cidrs;
 	__u16 socket_lb; /* enum sh_socket_lb */
 	__u16 masquerade_all;
+	__u16 csum_ipv6;  /* bpf_l4_csum_replace() knows BPF_F_IPV6 (Linux 6.16) */
+	__u16 set_retval; /* bpf_set_retval() is there (Linux 5.18) */
+	__u16 pad[2];
 	__u64 netns_cookie; /* of the network namespace that is the host's */
 	struct sh_cidr service_cidrs[SH_CIDRS_MAX];
 	struct sh_cidr cluster_cidrs[SH_CIDRS_MAX];

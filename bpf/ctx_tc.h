@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a stage may do to a packet, for TC. ctx_xdp.h says the same words of XDP. */
+#ifndef SHUNT_BPF_CTX_H
+#define SHUNT_BPF_CTX_H
+
+#include "key.h"
+
+typedef struct __sk_buff sh_ctx;
+
+#define SH_CTX_XDP 0 /* for an `if` that the compiler decides */
+
+static __always_inline void *sh_ctx_data(const sh_ctx *ctx)
+{
+	return (void *)(long)ctx->data;
+}
+
+static __always_inline void *sh_ctx_end(const sh_ctx *ctx)
+{
+	return (void *)(long)ctx->data_end;
+}
+
+static __always_inline __u32 sh_ctx_ifindex(const sh_ctx *ctx)
+{
+	return ctx->ifindex;
+}
+
+/* Bytes of the packet from its Ethernet header on; of all segments of a GSO packet. */
+static __always_inline __u32 sh_ctx_len(const sh_ctx *ctx)
+{
+	return ctx->len;
+}
+
+/* Have the headers where they can be read directly, as far as the packet has them. */
+static __always_inline void sh_ctx_prepare(sh_ctx *ctx)
+{
+	__u32 linear = ctx->data_end - ctx->data;
+
+	if (linear < SH_HEADER_BYTES && linear < ctx->len)
+		bpf_skb_pull_data(ctx, ctx->len < SH_HEADER_BYTES ? ctx->len : SH_HEADER_BYTES);
+}
+
+/*
+ * The L4 checksum at @check, which on a veth or before an offloading NIC is
+ * only a partial one: the helper knows. After this no pointer into the packet
+ * is valid.
+ */
+static __always_inline bool sh_ctx_l4_csum(sh_ctx *ctx, __sum16 *check,
+					   const struct sh_l4_delta *delta, bool udp, const bool v6)
+{
+	__u32 offset = (__u32)((void *)check - sh_ctx_data(ctx));
+	__u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
+	__u32 ports = (__u32)delta->all + (__u16)~delta->addrs;
+
+	if (bpf_l4_csum_replace(ctx, offset, 0, delta->addrs,
+				flags | BPF_F_PSEUDO_HDR |
+					(v6 && sh_config.csum_ipv6 ? BPF_F_IPV6 : 0)))
+		return false;
+	/*
+	 * IPv6 has no header checksum to make up for the address, so skb->csum
+	 * must stay; before BPF_F_IPV6 (Linux 6.16) the helper changed it.
+	 */
+	if (v6 && !sh_config.csum_ipv6)
+		bpf_csum_update(ctx, delta->addrs);
+	ports = (ports & 0xffff) + (ports >> 16);
+	if (!ports || ports == 0xffff)
+		return true;
+	return !bpf_l4_csum_replace(ctx, offset, 0, ports, flags);
+}
+
+/*
+ * Out of @ifindex. Where the Ethernet header is not @complete the kernel finds
+ * the neighbour, and waits for it if it must. @return the hook's code
+ */
+static __always_inline int sh_ctx_leave(sh_ctx *ctx, __u32 ifindex, bool complete)
+{
+	return (int)(complete ? bpf_redirect(ifindex, 0) : bpf_redirect_neigh(ifindex, NULL, 0, 0));
+}
+
+#endif

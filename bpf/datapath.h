@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What happens to a packet, from top to bottom:
+ *
+ *	parse      bytes -> key                              parse.h
+ *	prefilter  not ours? out as it came                  filter.h
+ *	flow       known? its entry holds the whole rewrite   flow.h
+ *	new flow   frontend -> backend -> source -> bind      frontend.h, bind.h
+ *	next hop   of a masqueraded flow                      forward.h
+ *	rewrite    addresses, ports, checksums                rewrite.h
+ *
+ * The including file chooses the hook: ctx_tc.h or ctx_xdp.h comes first.
+ */
+#ifndef SHUNT_BPF_DATAPATH_H
+#define SHUNT_BPF_DATAPATH_H
+
+#include "bind.h"
+#include "filter.h"
+#include "flow.h"
+#include "forward.h"
+#include "parse.h"
+#include "rewrite.h"
+
+/* All that is taken from a flow's entry, at one go. */
+struct sh_plan {
+	struct sh_rewrite rw;
+	struct sh_hop hop;
+	bool forward;
+};
+
+/* @return false: the entry is another flow's by now */
+static __always_inline bool sh_plan_load(struct sh_plan *plan, const struct sh_hit *hit,
+					 const bool v6)
+{
+	const struct sh_flow *flow = hit->flow;
+
+	sh_rewrite_from(&plan->rw, flow, v6);
+	plan->forward = flow->flags & SH_FLOW_FORWARD;
+	plan->hop.ifindex = 0;
+	if (plan->forward && flow->ifindex && flow->epoch == sh_route_epoch()) {
+		plan->hop.ifindex = flow->ifindex;
+		sh_hop_load(&plan->hop, flow->dmac, flow->smac);
+	}
+	return sh_hit_holds(hit, plan->rw.src[1] | plan->rw.dst[1] | plan->rw.ports |
+					 plan->hop.ifindex | plan->hop.dmac_high);
+}
+
+/* The flow's next hop, asked of the kernel and kept. */
+static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *plan,
+						   const struct sh_pkt *pkt,
+						   const struct sh_hit *hit, const bool v6)
+{
+	struct sh_scratch *scratch = sh_scratch();
+	struct sh_route *route;
+	int ret;
+
+	if (!scratch)
+		return SH_PASS;
+	route = &scratch->route;
+	for (int i = 0; i < 2; i++) {
+		route->key.src[i] = plan->rw.src[i];
+		route->key.dst[i] = plan->rw.dst[i];
+	}
+	route->key.proto = pkt->key.proto;
+	route->ifindex = sh_ctx_ifindex(ctx);
+	ret = v6 ? sh_route6(ctx, route) : sh_route4(ctx, route);
+	plan->hop.ifindex = route->ifindex;
+	plan->hop.resolved = false;
+	if (ret == BPF_FIB_LKUP_RET_NO_NEIGH)
+		return SH_CTX_XDP ? SH_PUNT : SH_NEXT;
+	if (ret != BPF_FIB_LKUP_RET_SUCCESS)
+		return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_NO_ROUTE);
+	sh_hop_keep(hit->flow, route, sh_route_epoch());
+	sh_hop_load(&plan->hop, route->dmac, route->smac);
+	return SH_NEXT;
+}
+
+static __always_inline bool sh_ttl_spent(const struct sh_pkt *pkt, const bool v6)
+{
+	return v6 ? ((struct ipv6hdr *)pkt->l3)->hop_limit <= 1
+		  : ((struct iphdr *)pkt->l3)->ttl <= 1;
+}
+
+/* @return SH_NEXT and @hit, or the packet's end */
+static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct sh_pkt *pkt,
+						       struct sh_plan *plan, struct sh_hit *hit,
+						       const bool v6)
+{
+	bool found = sh_flow_find(&pkt->key, hit, v6);
+	enum sh_verdict verdict;
+	__u32 index;
+
+	if (found && !sh_flow_steady(hit, &pkt->key, pkt->tcp_flags)) {
+		struct sh_scratch *scratch = sh_scratch();
+		int ret = SH_PASS;
+
+		if (scratch) {
+			scratch->touch.key = pkt->key;
+			scratch->touch.tcp_flags = pkt->tcp_flags;
+			ret = v6 ? sh_flow_touch6(&scratch->touch)
+				 : sh_flow_touch4(&scratch->touch);
+		}
+		if (ret == SH_DROP)
+			return sh_drop(0, SH_REASON_BACKEND_GONE);
+		found = ret == SH_NEXT;
+		hit->word = *(volatile __u32 *)hit->word_at;
+	}
+	if (found && sh_plan_load(plan, hit, v6))
+		return SH_NEXT;
+	if (pkt->key.direction == SH_EGRESS)
+		return SH_PASS;
+	verdict = sh_new_flow(ctx, pkt, &index, v6);
+	if (verdict)
+		return verdict;
+	if (!sh_hit_at(index, hit, v6) || !sh_plan_load(plan, hit, v6))
+		return sh_drop(0, SH_REASON_FLOW_TABLE_FULL);
+	return SH_NEXT;
+}
+
+/* One packet of TCP or UDP. @action: the hook's code, where the verdict is SH_FORWARD. */
+static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *pkt, int *action,
+						    const bool v6)
+{
+	__u32 len = sh_ctx_len(ctx);
+	enum sh_verdict verdict;
+	struct sh_plan plan;
+	struct sh_hit hit;
+
+	if (!sh_filter_maybe(&pkt->key, v6))
+		return SH_PASS;
+	if (!pkt->ports)
+		return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_FRAGMENT);
+	verdict = sh_find_or_bind(ctx, pkt, &plan, &hit, v6);
+	if (verdict)
+		return verdict;
+	if (plan.forward) {
+		if (sh_ttl_spent(pkt, v6))
+			return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_TTL);
+		if (!plan.hop.ifindex) {
+			verdict = sh_next_hop(ctx, &plan, pkt, &hit, v6);
+			if (verdict)
+				return verdict;
+		}
+		if (SH_CTX_XDP && plan.hop.ifindex != sh_ctx_ifindex(ctx))
+			return SH_PUNT; /* that device may not take XDP's frames; TC can */
+	}
+	hit.flow->packets++;
+	hit.flow->bytes += len;
+	if (plan.forward && plan.hop.resolved)
+		sh_hop_store(pkt->eth, &plan.hop);
+	sh_rewrite_l3(pkt, &plan.rw, plan.forward, v6);
+	if (!sh_rewrite_l4(ctx, pkt, &plan.rw, v6))
+		return sh_drop(0, SH_REASON_REWRITE);
+	if (!plan.forward)
+		return SH_PASS;
+	*action = sh_ctx_leave(ctx, plan.hop.ifindex, plan.hop.resolved);
+	return SH_FORWARD;
+}
+
+/* The whole of it, for one hook. */
+static __always_inline enum sh_verdict sh_datapath(sh_ctx *ctx, enum sh_direction direction,
+						   int *action)
+{
+	struct sh_pkt pkt = { .key = { .direction = direction } };
+	struct sh_cursor cursor;
+
+	sh_ctx_prepare(ctx);
+	cursor.pos = sh_ctx_data(ctx);
+	cursor.end = sh_ctx_end(ctx);
+	if (!sh_parse_eth(&cursor, &pkt))
+		return SH_PASS;
+	if (pkt.proto == ETH_P_IP && sh_parse_ip(ctx, &cursor, &pkt, false))
+		return sh_translate(ctx, &pkt, action, false);
+	if (pkt.proto == ETH_P_IPV6 && sh_parse_ip(ctx, &cursor, &pkt, true))
+		return sh_translate(ctx, &pkt, action, true);
+	return SH_PASS;
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every drop passes here: it has a reason, and is counted by it and by Service. */
+#ifndef SHUNT_BPF_REPORT_H
+#define SHUNT_BPF_REPORT_H
+
+#include "key.h"
+
+__noinline int sh_count_drop(__u32 service, __u32 reason)
+{
+	struct sh_drop_key key = { .service = service, .reason = reason };
+	struct sh_drop none = {};
+	struct sh_drop *drop;
+
+	drop = bpf_map_lookup_elem(&shunt_drops, &key);
+	if (!drop) {
+		/* Two CPUs may both make it: the loser's -EEXIST is as good. */
+		bpf_map_update_elem(&shunt_drops, &key, &none, BPF_NOEXIST);
+		drop = bpf_map_lookup_elem(&shunt_drops, &key);
+	}
+	if (!drop) /* the map is full: count it under no Service */
+		return service ? -ENOSPC : 0;
+	drop->packets++;
+	drop->jiffies = bpf_jiffies64();
+	return 0;
+}
+
+static __always_inline enum sh_verdict sh_drop(__u32 service, enum sh_reason reason)
+{
+	if (sh_count_drop(service, reason))
+		sh_count_drop(0, reason);
+	return SH_DROP;
+}
+
+#endif

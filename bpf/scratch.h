@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Room for what the slow paths pass to each other: too much for the 512 bytes
+ * of stack that a chain of calls has. Programs of these hooks don't interrupt
+ * each other on a CPU.
+ */
+#ifndef SHUNT_BPF_SCRATCH_H
+#define SHUNT_BPF_SCRATCH_H
+
+#include "key.h"
+
+/* A packet's part in the life of its flow. */
+struct sh_touch {
+	struct sh_key key;
+	__u8 tcp_flags;
+	__u8 pad[7];
+};
+
+/* One entry to be made: what the packet carries at its hook, and afterwards. */
+struct sh_entry {
+	struct sh_key from, to; /* to.direction: of the reverse entry */
+	__u32 backend;
+	__u8 flags; /* enum sh_flow_flags */
+	__u8 pad[3];
+};
+
+/* Which backend? A question, and its answer. */
+struct sh_choice {
+	/* in */
+	struct sh_addr
+		client; /* what the choice is spread over: an address, or a socket's cookie */
+	struct sh_addr virt;
+	__be16 client_port, port;
+	__u8 proto;
+	__u8 loopback; /* a socket of the host means the node by @virt */
+	__u8 pad[2];
+	/* out */
+	struct sh_addr backend_addr;
+	__be16 backend_port;
+	__u16 backend_flags; /* enum sh_backend_flags */
+	__u32 backend;	     /* id */
+	__u32 service;
+	__u32 flags; /* enum sh_frontend_flags */
+};
+
+/* Which way? A question to the kernel's routing, and its answer. */
+struct sh_route {
+	struct sh_key key; /* the packet as it will leave */
+	__u32 ifindex;	   /* in: of ingress; out: of egress */
+	__u8 dmac[6], smac[6];
+};
+
+struct sh_scratch {
+	struct sh_key key;
+	struct sh_touch touch;
+	struct sh_choice choice;
+	struct sh_entry entry, reply, peer;
+	struct sh_route route;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sh_scratch);
+} shunt_scratch SEC(".maps");
+
+static __always_inline struct sh_scratch *sh_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&shunt_scratch, &zero);
+}
+
+#endif

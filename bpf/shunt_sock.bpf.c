@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sockets: translated once, when they connect or send, so that a local client
+ * pays nothing per packet. An IPv6 socket may hold a mapped IPv4 address; it
+ * reads like any IPv4 frontend here.
+ */
+#include "frontend.h"
+
+/* The other end of a socket, as the program's user sees it. */
+struct sh_peer {
+	struct sh_addr addr;
+	__be16 port;
+};
+
+static __always_inline void sh_peer_read(struct sh_peer *peer, const struct bpf_sock_addr *ctx,
+					 const bool v6)
+{
+	if (v6) {
+		peer->addr.w[0] = ctx->user_ip6[0];
+		peer->addr.w[1] = ctx->user_ip6[1];
+		peer->addr.w[2] = ctx->user_ip6[2];
+		peer->addr.w[3] = ctx->user_ip6[3];
+	} else {
+		peer->addr.w[0] = 0;
+		peer->addr.w[1] = 0;
+		peer->addr.w[2] = SH_MAPPED_PREFIX;
+		peer->addr.w[3] = ctx->user_ip4;
+	}
+	peer->port = (__be16)ctx->user_port;
+}
+
+static __always_inline void sh_peer_write(struct bpf_sock_addr *ctx, const struct sh_addr *addr,
+					  __be16 port, const bool v6)
+{
+	if (v6) {
+		ctx->user_ip6[0] = addr->w[0];
+		ctx->user_ip6[1] = addr->w[1];
+		ctx->user_ip6[2] = addr->w[2];
+		ctx->user_ip6[3] = addr->w[3];
+	} else {
+		ctx->user_ip4 = addr->w[3];
+	}
+	ctx->user_port = port;
+}
+
+static __always_inline bool sh_in_host(__u64 netns_cookie)
+{
+	return netns_cookie == sh_config.netns_cookie;
+}
+
+/* 127.0.0.0/8 and ::1: of the host they stand for the node, as far as nodePorts go. */
+static __always_inline bool sh_is_loopback(const struct sh_addr *addr)
+{
+	if (sh_addr_is_v4(addr))
+		return addr->b[12] == 127;
+	return !addr->w[0] && !addr->w[1] && !addr->w[2] && addr->w[3] == bpf_htonl(1);
+}
+
+/* The prefilter, as a packet's on ingress. */
+static __always_inline bool sh_peer_maybe(const struct sh_peer *peer, bool node_port)
+{
+	const struct sh_filter *filter;
+	__u64 word[2];
+	__u32 zero = 0, bit;
+	bool v6 = !sh_addr_is_v4(&peer->addr);
+
+	filter = bpf_map_lookup_elem(&shunt_filter, &zero);
+	if (!filter)
+		return false;
+	if (node_port)
+		return sh_bit(filter->node_port, bpf_ntohs(peer->port));
+	sh_word_from_addr(word, &peer->addr, v6);
+	bit = sh_filter_addr_bit(sh_filter_mix(word, v6));
+	return sh_bit(filter->virtual_or_node, bit);
+}
+
+/* Which backend this socket gets. @return as sh_choose() */
+static __always_inline enum sh_verdict
+sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_choice *choice)
+{
+	__u64 netns = bpf_get_netns_cookie(ctx), cookie;
+	bool host = sh_in_host(netns);
+	bool loopback = host && sh_is_loopback(&peer->addr);
+
+	if (sh_config.socket_lb == SH_SOCKET_LB_HOST && !host)
+		return SH_PASS;
+	if (!sh_peer_maybe(peer, loopback))
+		return SH_PASS;
+	cookie = bpf_get_socket_cookie(ctx);
+	choice->client.w[0] = (__u32)(cookie >> 32);
+	choice->client.w[1] = (__u32)cookie;
+	choice->client.w[2] = (__u32)(netns >> 32);
+	choice->client.w[3] = (__u32)netns;
+	choice->virt = peer->addr;
+	choice->port = peer->port;
+	choice->proto = ctx->protocol;
+	choice->loopback = loopback;
+	return sh_choose(choice);
+}
+
+/* Remember what the socket called its backend, for recvmsg() and getpeername(). */
+static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
+					     const struct sh_choice *choice)
+{
+	struct sh_socket_key key = {
+		.cookie = bpf_get_socket_cookie(ctx),
+		.backend = choice->backend_addr,
+		.port = choice->backend_port,
+		.proto = choice->proto,
+	};
+	struct sh_socket value = {
+		.virt = choice->virt,
+		.port = choice->port,
+		.backend = choice->backend,
+		.service = choice->service,
+	};
+	const struct sh_socket *old;
+
+	old = bpf_map_lookup_elem(&shunt_sockets, &key);
+	if (old && old->backend == value.backend && old->port == value.port &&
+	    old->virt.w[3] == value.virt.w[3] && old->virt.w[2] == value.virt.w[2] &&
+	    old->virt.w[1] == value.virt.w[1] && old->virt.w[0] == value.virt.w[0])
+		return;
+	bpf_map_update_elem(&shunt_sockets, &key, &value, BPF_ANY);
+}
+
+/* connect(), and sendmsg() of a UDP socket that is not connected. @return 0: refused */
+static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bool v6)
+{
+	struct sh_choice choice = {};
+	struct sh_peer peer = {};
+	struct sh_backend *backend;
+
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+		return 1;
+	sh_peer_read(&peer, ctx, v6);
+	switch (sh_sock_choose(ctx, &peer, &choice)) {
+	case SH_NEXT:
+		break;
+	case SH_DROP:
+		if (sh_config.set_retval) /* else it is EPERM */
+			bpf_set_retval(-ECONNREFUSED);
+		return 0;
+	default:
+		return 1;
+	}
+	sh_sock_remember(ctx, &choice);
+	sh_peer_write(ctx, &choice.backend_addr, choice.backend_port, v6);
+	backend = sh_backend_at(choice.backend);
+	if (backend)
+		__sync_fetch_and_add(&backend->connections, 1);
+	return 1;
+}
+
+/* recvmsg() and getpeername(): the name that the socket used. */
+static __always_inline int sh_sock_restore(struct bpf_sock_addr *ctx, const bool v6)
+{
+	struct sh_socket_key key = {};
+	const struct sh_socket *socket;
+	struct sh_peer peer = {};
+
+	sh_peer_read(&peer, ctx, v6);
+	key.cookie = bpf_get_socket_cookie(ctx);
+	key.backend = peer.addr;
+	key.port = peer.port;
+	key.proto = ctx->protocol;
+	socket = bpf_map_lookup_elem(&shunt_sockets, &key);
+	if (socket)
+		sh_peer_write(ctx, &socket->virt, socket->port, v6);
+	return 1;
+}
+
+/* A nodePort is not to be bound on the host: whoever did would never hear anything. */
+static __always_inline int sh_sock_bound(struct bpf_sock *sk, const bool v6)
+{
+	struct sh_addr any = {};
+	struct sh_peer peer = { .port = bpf_htons((__u16)sk->src_port) };
+
+	if (!sh_in_host(bpf_get_netns_cookie(sk)) || !sh_peer_maybe(&peer, true))
+		return 1;
+	if (!v6)
+		any.w[2] = SH_MAPPED_PREFIX;
+	return !sh_frontend_at(&any, peer.port, (__u8)sk->protocol);
+}
+
+#define SH_SOCK_PROG(section, name, function, v6) \
+	SEC(section)                              \
+	int name(struct bpf_sock_addr *ctx)       \
+	{                                         \
+		return function(ctx, v6);         \
+	}
+
+SH_SOCK_PROG("cgroup/connect4", shunt_connect4, sh_sock_translate, false)
+SH_SOCK_PROG("cgroup/connect6", shunt_connect6, sh_sock_translate, true)
+SH_SOCK_PROG("cgroup/sendmsg4", shunt_sendmsg4, sh_sock_translate, false)
+SH_SOCK_PROG("cgroup/sendmsg6", shunt_sendmsg6, sh_sock_translate, true)
+SH_SOCK_PROG("cgroup/recvmsg4", shunt_recvmsg4, sh_sock_restore, false)
+SH_SOCK_PROG("cgroup/recvmsg6", shunt_recvmsg6, sh_sock_restore, true)
+SH_SOCK_PROG("cgroup/getpeername4", shunt_getpeer4, sh_sock_restore, false)
+SH_SOCK_PROG("cgroup/getpeername6", shunt_getpeer6, sh_sock_restore, true)
+
+SEC("cgroup/post_bind4")
+int shunt_bind4(struct bpf_sock *sk)
+{
+	return sh_sock_bound(sk, false);
+}
+
+SEC("cgroup/post_bind6")
+int shunt_bind6(struct bpf_sock *sk)
+{
+	return sh_sock_bound(sk, true);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
