@@ -21,8 +21,8 @@ struct allocate_opts {
  * Fill in what the Services of @next leave out, taking over what the Services
  * of the same name in @prev (may be NULL: nothing held) were given.
  * A conflict (an address or a nodePort that another Service holds, an address
- * outside --service-cidr) is an error that names the holder, and changes nothing
- * the caller may not throw away: @next is the caller's new set, not the live one.
+ * outside --service-cidr) is an error that names the holder, and leaves @next as
+ * it was: @prev may share objects with it.
  */
 int allocate(struct object_set *next, const struct object_set *prev,
 	     const struct allocate_opts *opts, struct err *err);

@@ -206,6 +206,7 @@ struct object {
 	struct meta meta;
 	struct origin origin;
 	struct arena *arena; /* this object's own */
+	unsigned int refs;   /* owners beside the first, see object_ref() */
 	union {
 		struct service service;
 		struct endpoints endpoints;
@@ -215,7 +216,12 @@ struct object {
 	};
 };
 
-void object_free(struct object *object); /* NULL is fine */
+/* Gives up one ownership; the last one frees. NULL is fine. */
+void object_free(struct object *object);
+/* One more owner, who calls object_free() too: sets can share objects. @return @object */
+struct object *object_ref(struct object *object);
+/* Order of a set: (kind, namespace, name). */
+int object_cmp(const struct object *a, const struct object *b);
 
 /*
  * A set of objects, unique by (kind, namespace, name), kept sorted by it.
@@ -229,6 +235,8 @@ struct object_set {
 void object_set_done(struct object_set *set);
 /* Adds, or replaces (and frees) the one of that name. Takes @object over. @return 0 or -ENOMEM */
 int object_set_put(struct object_set *set, struct object *object);
+/* Makes room: the next @more calls of object_set_put() can't fail. @return 0 or -ENOMEM */
+int object_set_reserve(struct object_set *set, size_t more);
 /* Frees the one of that name. @return 0 or -ENOENT */
 int object_set_remove(struct object_set *set, enum kind kind, const char *ns, const char *name);
 struct object *object_set_find(const struct object_set *set, enum kind kind, const char *ns,

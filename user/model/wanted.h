@@ -76,6 +76,9 @@ struct wanted {
 	size_t n_nodeaddrs;
 	struct addr_net *service_cidrs, *cluster_cidrs;
 	size_t n_service_cidrs, n_cluster_cidrs;
+	/* What resolve() left out and why, a line each, for a log; at most SH_ERRORS_MAX */
+	const char **notes;
+	size_t n_notes, n_notes_more; /* n_notes_more: how many did not fit */
 };
 
 /* Order of services in wanted: (ns, name, port, proto, family). */

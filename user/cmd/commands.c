@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cmd/command.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "util/nearest.h"
+
+const struct command commands[] = {
+	{
+		.name = "apply",
+		.args = "-f FILE|DIR|-",
+		.summary = "load manifests into the kernel",
+		.text = "Reads every manifest strictly, gives Services that have none a ClusterIP "
+			"and\n"
+			"nodePorts, publishes the result to the kernel and keeps it in the state\n"
+			"folder. Objects of earlier runs stay until they are deleted. If anything "
+			"fails,\n"
+			"what was in force before stays in force.\n"
+			"\n"
+			"Options below that shape the instance are kept with it: later runs of "
+			"apply and\n"
+			"delete use them again unless they are given anew, until reset.\n",
+		.examples = "  shunt apply -f examples/kubia\n"
+			    "  kubectl get services,endpointslices -A -o yaml | shunt apply -f -\n"
+			    "  shunt apply -f shop.yaml --node-name node-1 --devices eth0\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_FILES | OPTIONS_CONTROL |
+			   OPTIONS_DATAPATH,
+		.needs = NEEDS_WRITE,
+		.run = apply_run,
+	},
+	{
+		.name = "delete",
+		.args = "-f FILE|DIR|-",
+		.summary = "unload what manifests name",
+		.text = "Removes the objects that the manifests name; only kind, namespace and "
+			"name\n"
+			"matter. Exit status 1 if one of them was not there; the others are "
+			"deleted.\n",
+		.examples = "  shunt delete -f examples/kubia\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_FILES | OPTIONS_CONTROL |
+			   OPTIONS_DATAPATH,
+		.needs = NEEDS_WRITE,
+		.run = delete_run,
+	},
+	{
+		.name = "reset",
+		.args = "",
+		.summary = "remove everything shunt put into the kernel",
+		.text = "Detaches and removes programs, maps, links, qdiscs and sysctl settings of "
+			"the\n"
+			"instance, then its state folder's contents. Connections by way of a "
+			"Service\n"
+			"end. Does nothing, successfully, where there is nothing.\n",
+		.examples = "  shunt reset\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE,
+		.needs = NEEDS_WRITE,
+		.run = reset_run,
+	},
+	{
+		.name = "check",
+		.args = "-f FILE|DIR|-",
+		.summary = "validate manifests; needs no privilege",
+		.text = "Says what apply would refuse: unknown fields, wrong types, values that "
+			"the\n"
+			"Kubernetes API refuses, addresses and nodePorts given twice. Changes "
+			"nothing.\n"
+			"Exit status 1 if there is an error. -o json and -o yaml list the "
+			"errors.\n",
+		.examples = "  shunt check -f examples/kubia\n"
+			    "  shunt check -f - -o json <manifest.yaml\n",
+		.options = OPTIONS_FILES | OPTIONS_OUTPUT | OPTIONS_CONTROL,
+		.outputs = OUTPUTS_DOCUMENT,
+		.needs = NEEDS_NOTHING,
+		.run = check_run,
+	},
+	{
+		.name = "get",
+		.args = "RESOURCE [NAME...]",
+		.summary = "show what the kernel holds",
+		.text = "Reads the pinned maps, so that it tells what packets meet, also while no "
+			"other\n"
+			"shunt runs. Services without a virtual address (headless, ExternalName) "
+			"are\n"
+			"not in the kernel and so not shown.\n",
+		.examples = "  shunt get services -A\n"
+			    "  shunt get svc kubia -o wide\n"
+			    "  shunt get backends --service kubia -o json\n"
+			    "  shunt get flows -n shop\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_OUTPUT | OPTIONS_SCOPE,
+		.outputs = OUTPUTS_LIST,
+		.needs = NEEDS_READ,
+		.words_max = 1000,
+		.run = get_run,
+		.help = get_help,
+	},
+	{
+		.name = "version",
+		.args = "",
+		.summary = "say which shunt, kernel and libbpf these are",
+		.text = "",
+		.examples = "  shunt version -o json\n",
+		.options = OPTIONS_OUTPUT,
+		.outputs = OUTPUTS_DOCUMENT,
+		.needs = NEEDS_NOTHING,
+		.run = version_run,
+	},
+	{
+		.name = "help",
+		.args = "[VERB]",
+		.summary = "explain a verb and its options",
+		.text = "",
+		.examples = "  shunt help get\n",
+		.needs = NEEDS_NOTHING,
+		.words_max = 1,
+		.run = help_run,
+	},
+};
+
+size_t commands_count(void)
+{
+	return sizeof(commands) / sizeof(commands[0]);
+}
+
+const struct command *command_find(const char *name, struct err *err)
+{
+	struct nearest nearest;
+	char hint[96];
+	size_t i;
+
+	nearest_init(&nearest, name);
+	for (i = 0; i < commands_count(); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+		nearest_offer(&nearest, commands[i].name);
+	}
+	(void)err_usage(err, -EINVAL, "unknown verb \"%.64s\"%s%s", name,
+			nearest_hint(&nearest, hint, sizeof(hint)),
+			nearest.best ? "" : "; \"shunt help\" lists them");
+	return NULL;
+}
+
+void say(struct invocation *inv, const char *fmt, ...)
+{
+	va_list args;
+	int ret;
+
+	va_start(args, fmt);
+	errno = 0;
+	ret = vfprintf(inv->out, fmt, args);
+	if (ret < 0 && !inv->write_errno)
+		inv->write_errno = errno ? errno : EIO;
+	va_end(args);
+}
+
+int err_said(struct err *err, enum exit_code code)
+{
+	err->exit = code;
+	err->msg[0] = '\0';
+	return code == EXIT_SYSTEM ? -EIO : -EINVAL;
+}
+
+int err_output(struct err *err, int ret)
+{
+	/* Whoever read has gone on purpose (`| head`): nobody needs to be told. */
+	if (ret == -EPIPE)
+		return err_said(err, EXIT_SYSTEM);
+	return err_system(err, ret, "write to standard output");
+}

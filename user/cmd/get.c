@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "cmd/get.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/nearest.h"
+
+static const struct resource resources[] = {
+	{ .name = "services",
+	  .singular = "service",
+	  .aliases = { "service", "svc" },
+	  .summary = "Services that have a virtual address, and how they are balanced",
+	  .by_service = true,
+	  .takes_service = true,
+	  .listing = &services_listing,
+	  .run = get_services },
+	{ .name = "endpoints",
+	  .singular = "endpoints",
+	  .aliases = { "ep", "endpoint" },
+	  .summary = "where each Service's new connections go",
+	  .by_service = true,
+	  .takes_service = true,
+	  .listing = &endpoints_listing,
+	  .run = get_endpoints },
+	{ .name = "backends",
+	  .singular = "backend",
+	  .aliases = { "backend", "be" },
+	  .summary = "every endpoint of every Service port, with its load",
+	  .by_service = true,
+	  .takes_service = true,
+	  .listing = &backends_listing,
+	  .run = get_backends },
+	{ .name = "flows",
+	  .singular = "flow",
+	  .aliases = { "flow" },
+	  .summary = "connections by packets; of all namespaces, unless -n is given",
+	  .takes_service = true,
+	  .listing = &flows_listing,
+	  .run = get_flows },
+	{ .name = "nodes",
+	  .singular = "node",
+	  .aliases = { "node", "no" },
+	  .summary = "this node: its edges and addresses",
+	  .listing = &nodes_listing,
+	  .run = get_nodes },
+	{ .name = "drops",
+	  .singular = "drop",
+	  .aliases = { "drop" },
+	  .summary =
+		  "what was refused, by reason and Service; of all namespaces, unless -n is given",
+	  .takes_service = true,
+	  .listing = &drops_listing,
+	  .run = get_drops },
+};
+
+#define N_RESOURCES (sizeof(resources) / sizeof(resources[0]))
+
+static bool is_called(const struct resource *resource, const char *word, size_t len)
+{
+	size_t i;
+
+	if (strlen(resource->name) == len && !strncmp(resource->name, word, len))
+		return true;
+	for (i = 0; resource->aliases[i]; i++) {
+		if (strlen(resource->aliases[i]) == len &&
+		    !strncmp(resource->aliases[i], word, len))
+			return true;
+	}
+	return false;
+}
+
+static const struct resource *resource_find(const char *word, size_t len, struct err *err)
+{
+	struct nearest nearest;
+	char typed[65], hint[96];
+	size_t i;
+
+	(void)snprintf(typed, sizeof(typed), "%.*s", (int)(len < 64 ? len : 64), word);
+	nearest_init(&nearest, typed);
+	for (i = 0; i < N_RESOURCES; i++) {
+		if (is_called(&resources[i], word, len))
+			return &resources[i];
+		nearest_offer(&nearest, resources[i].name);
+	}
+	(void)err_usage(err, -EINVAL, "unknown resource \"%s\"%s%s", typed,
+			nearest_hint(&nearest, hint, sizeof(hint)),
+			nearest.best ? "" : "; \"shunt help get\" lists them");
+	return NULL;
+}
+
+/* The first word: RESOURCE, or RESOURCE/NAME, which leaves NAME in its place. */
+static int take_resource(struct get *get, struct err *err)
+{
+	struct request *request = &get->inv->request;
+	size_t len;
+
+	if (!request->n_words)
+		return err_usage(err, -EINVAL,
+				 "get what? services, endpoints, backends, flows, nodes or drops");
+	len = strcspn(request->words[0], "/");
+	get->resource = resource_find(request->words[0], len, err);
+	if (!get->resource)
+		return -EINVAL;
+	if (request->words[0][len]) {
+		request->words[0] += len + 1;
+	} else {
+		request->words++;
+		request->n_words--;
+	}
+	return 0;
+}
+
+static int refuse_narrowing(const struct get *get, struct err *err)
+{
+	const struct request *request = &get->inv->request;
+	const struct resource *resource = get->resource;
+
+	if (request->n_words && !resource->by_service)
+		return err_usage(err, -EINVAL, "get %s takes no names: unexpected \"%.64s\"",
+				 resource->name, request->words[0]);
+	if (request->n_words && request->service)
+		return err_usage(err, -EINVAL, "get %s: give names or --service, not both",
+				 resource->name);
+	if (request->service && !resource->takes_service)
+		return err_usage(err, -EINVAL, "get %s takes no --service", resource->name);
+	if (request->replies && resource->run != get_flows)
+		return err_usage(err, -EINVAL, "get %s takes no --replies", resource->name);
+	if (request->ns && request->all_namespaces)
+		return err_usage(err, -EINVAL, "give --namespace or --all-namespaces, not both");
+	return 0;
+}
+
+static int get_init(struct get *get, struct invocation *inv, struct err *err)
+{
+	struct request *request = &inv->request;
+	int ret;
+
+	*get = (struct get){ .inv = inv };
+	ret = take_resource(get, err);
+	if (!ret)
+		ret = refuse_narrowing(get, err);
+	if (ret)
+		return ret;
+	if (request->service) {
+		request->words[0] = request->service;
+		request->n_words = 1;
+	}
+	get->filter.names = request->words;
+	get->filter.n_names = request->n_words;
+	get->filter.ns = request->ns;
+	if (!request->ns && !request->all_namespaces && get->resource->by_service)
+		get->filter.ns = "default";
+	get->name_seen = arena_array(inv->arena, request->n_words, sizeof(bool));
+	get->output = output_new(get->resource->listing, request->output, !get->filter.ns, stdout);
+	if (!get->name_seen || !get->output)
+		return err_system(err, -ENOMEM, "get %s", get->resource->name);
+	return 0;
+}
+
+void get_saw_service(struct get *get, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < get->filter.n_names; i++)
+		get->name_seen[i] |= !strcmp(get->filter.names[i], name);
+}
+
+/* "in namespace "x"", "in any namespace" */
+static void where(const struct get *get, char *buf, size_t size)
+{
+	if (get->filter.ns)
+		(void)snprintf(buf, size, "namespace \"%.253s\"", get->filter.ns);
+	else
+		(void)snprintf(buf, size, "any namespace");
+}
+
+/* Names the command line gave that no Service has: one line each. */
+static int report_missing(const struct get *get, struct err *err)
+{
+	const char *last = NULL;
+	char place[280];
+	size_t i;
+
+	if (!get->resource->by_service)
+		return 0;
+	where(get, place, sizeof(place));
+	for (i = 0; i < get->filter.n_names; i++) {
+		if (get->name_seen[i])
+			continue;
+		if (last)
+			(void)fprintf(stderr, "shunt: service \"%.253s\" not found in %s\n", last,
+				      place);
+		last = get->filter.names[i];
+	}
+	if (!last)
+		return 0;
+	return err_input(err, -ENOENT, "service \"%.253s\" not found in %s", last, place);
+}
+
+/* A table without rows says so; scripts get their empty list instead. */
+static void report_empty(const struct get *get)
+{
+	if (output_rows(get->output) || output_wants_trees(get->output) || get->filter.n_names)
+		return;
+	if (get->filter.ns)
+		(void)fprintf(stderr, "No %s found in %s namespace.\n", get->resource->name,
+			      get->filter.ns);
+	else
+		(void)fprintf(stderr, "No %s found.\n", get->resource->name);
+}
+
+static int get_list(struct get *get, struct err *err)
+{
+	int ret;
+
+	ret = get->resource->run(get, err);
+	if (ret)
+		return ret;
+	ret = output_finish(get->output);
+	if (ret)
+		return err_output(err, ret);
+	ret = report_missing(get, err);
+	if (!ret)
+		report_empty(get);
+	return ret;
+}
+
+int get_run(struct invocation *inv, struct err *err)
+{
+	struct get get;
+	int ret;
+
+	ret = get_init(&get, inv, err);
+	if (!ret)
+		ret = privilege_check(inv->command, err);
+	if (!ret)
+		ret = dataplane_open(&get.dp, DATAPLANE_READ, &inv->settings, err);
+	if (!ret)
+		ret = get_list(&get, err);
+	dataplane_close(get.dp);
+	output_free(get.output);
+	return ret;
+}
+
+/* ---- help ------------------------------------------------------------------ */
+
+static const char *type_word(enum column_type type)
+{
+	switch (type) {
+	case COLUMN_TEXT:
+		return "string";
+	case COLUMN_NUMBER:
+		return "number";
+	case COLUMN_BOOL:
+		return "boolean";
+	case COLUMN_AGE:
+		return "seconds";
+	case COLUMN_TREE:
+		return "list";
+	}
+	return "";
+}
+
+static void help_fields(struct invocation *inv, const struct resource *resource)
+{
+	const struct listing *listing = resource->listing;
+	size_t i;
+
+	say(inv, "\nFields of %s in JSON and YAML (kind %sList, under items):\n", resource->name,
+	    listing->kind);
+	for (i = 0; i < listing->n_columns; i++) {
+		const struct column *column = &listing->columns[i];
+
+		if (!column->key)
+			continue;
+		say(inv, "  %-22s %s", column->key, type_word(column->type));
+		if (*column->help)
+			say(inv, "%*s", 9 - (int)strlen(type_word(column->type)), "");
+		help_wrapped(inv, column->help, 34);
+	}
+}
+
+void get_help(struct invocation *inv)
+{
+	size_t i, j;
+
+	say(inv, "\nResources:\n");
+	for (i = 0; i < N_RESOURCES; i++) {
+		char names[64];
+		int len = snprintf(names, sizeof(names), "%s", resources[i].name);
+
+		for (j = 0; resources[i].aliases[j]; j++)
+			len += snprintf(names + len, sizeof(names) - (size_t)len, ", %s",
+					resources[i].aliases[j]);
+		say(inv, "  %-28s ", names);
+		help_wrapped(inv, resources[i].summary, 31);
+	}
+	for (i = 0; i < N_RESOURCES; i++)
+		help_fields(inv, &resources[i]);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* `get`: a resource is a row of the table in get.c; its columns and its rows are in get_NAME.c. */
+#ifndef SHUNT_USER_GET_H
+#define SHUNT_USER_GET_H
+
+#include "cmd/command.h"
+#include "cmd/inventory.h"
+#include "dataplane/dataplane.h"
+#include "util/output.h"
+
+/* One run of `get`. */
+struct get {
+	struct invocation *inv;
+	const struct resource *resource;
+	struct dataplane *dp;
+	struct output *output;
+	struct inv_filter filter;
+	bool *name_seen; /* for each name of the command line */
+};
+
+struct resource {
+	const char *name;	/* "services" */
+	const char *singular;	/* "service" */
+	const char *aliases[4]; /* kubectl's short ones; NULL-terminated */
+	const char *summary;
+	bool by_service;    /* names are those of Services; the default namespace is "default" */
+	bool takes_service; /* --service and -n narrow it */
+	const struct listing *listing;
+	int (*run)(struct get *get, struct err *err);
+};
+
+/* A Service of the filter was found: its name is no longer missing. */
+void get_saw_service(struct get *get, const char *name);
+
+extern const struct listing services_listing, endpoints_listing, backends_listing, flows_listing,
+	drops_listing, nodes_listing;
+
+int get_services(struct get *get, struct err *err);
+int get_endpoints(struct get *get, struct err *err);
+int get_backends(struct get *get, struct err *err);
+int get_flows(struct get *get, struct err *err);
+int get_drops(struct get *get, struct err *err);
+int get_nodes(struct get *get, struct err *err);
+
+/* ---- cells ------------------------------------------------------------------ */
+
+/* Texts joined by commas, for tables, and the same as a JSON array. */
+struct joined {
+	char *text;    /* NULL while empty */
+	json_t *array; /* of what joined_add() and joined_tree() put in; or NULL */
+	size_t len, cap;
+	bool failed; /* no memory */
+};
+
+void joined_init(struct joined *joined, bool tree);
+void joined_done(struct joined *joined);
+/* Both to the text and, as a string, to the array. */
+void joined_add(struct joined *joined, const char *text);
+void joined_text(struct joined *joined, const char *text);
+void joined_tree(struct joined *joined, json_t *tree); /* takes @tree over */
+/* The cell of both; the array goes with it. */
+struct cell joined_cell(struct joined *joined);
+
+struct cell cell_text(const char *text);
+struct cell cell_number(uint64_t number);
+
+/* "shop/web:80", or "shop/web:http" where the port has a name. @return @buf */
+#define SERVICE_PORT_STRLEN (3 * SH_NAME_MAX + 8)
+const char *service_port_format(const struct sh_meta_service *service,
+				char buf[static SERVICE_PORT_STRLEN]);
+
+#endif

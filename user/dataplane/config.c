@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Settings and what this kernel is like -> struct sh_config. */
+#include "dataplane/load.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/sysctl.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14; Debian 12's libc has it, others may not */
+#endif
+
+/* Idle times after which a flow may go, in seconds: those of nf_conntrack under kube-proxy. */
+#define EXPIRE_NEW	   60
+#define EXPIRE_LIVE	   86400
+#define EXPIRE_LIVE_UDP	   180
+#define EXPIRE_HALF_CLOSED 3600
+
+#define STAMP_MS_LEAST 12000 /* a stamp is the power of two of jiffies that is at least that */
+
+/* BPF knows time as jiffies only; one is what the coarse clock resolves. */
+static void config_time(struct sh_config *config)
+{
+	struct timespec tick = { .tv_nsec = 4000000 };
+	uint64_t tick_ns;
+
+	(void)clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	tick_ns = (uint64_t)tick.tv_sec * 1000000000u + (uint64_t)tick.tv_nsec;
+	config->stamp_shift = 4;
+	while ((tick_ns << config->stamp_shift) / 1000000 < STAMP_MS_LEAST)
+		config->stamp_shift++;
+	config->stamp_ms = (uint32_t)((tick_ns << config->stamp_shift) / 1000000);
+}
+
+static int16_t stamps(const struct sh_config *config, uint64_t seconds)
+{
+	return (int16_t)(seconds * 1000 / config->stamp_ms + 1);
+}
+
+static void config_expire(struct sh_config *config)
+{
+	config->expire[SH_FREE] = -1;
+	config->expire[SH_BUSY] = SH_EXPIRE_NEVER;
+	config->expire[SH_NEW] = stamps(config, EXPIRE_NEW);
+	config->expire[SH_LIVE] = stamps(config, EXPIRE_LIVE);
+	config->expire[SH_LIVE_UDP] = stamps(config, EXPIRE_LIVE_UDP);
+	config->expire[SH_HALF_CLOSED] = stamps(config, EXPIRE_HALF_CLOSED);
+	config->expire[SH_CLOSED] = -1;
+	config->expire[SH_GONE] = -1;
+}
+
+static int config_seed(struct sh_config *config, struct err *err)
+{
+	size_t i;
+
+	if (getrandom(config->seed, sizeof(config->seed), 0) != sizeof(config->seed))
+		return err_system(err, -errno, "draw the flow table's seed");
+	for (i = 0; i < sizeof(config->seed) / sizeof(config->seed[0]); i++)
+		config->seed[i] |= 1; /* an even factor would lose bits */
+	return 0;
+}
+
+static int config_netns(struct sh_config *config, struct err *err)
+{
+	socklen_t len = sizeof(config->netns_cookie);
+	int fd, ret = 0;
+
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_system(err, -errno, "open a socket");
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &config->netns_cookie, &len))
+		ret = err_system(err, -errno, "ask for this network namespace's cookie");
+	close(fd);
+	return ret;
+}
+
+/* Does bpf_l4_csum_replace() take BPF_F_IPV6? Ask it, with a packet of zeros. */
+static bool probe_csum_ipv6(void)
+{
+	const int pseudo_hdr_ipv6 = 1 << 4 | 1 << 7;
+	struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 40 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 4, .imm = 1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 5, .imm = pseudo_hdr_ipv6 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_l4_csum_replace },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	char packet[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = 1);
+	int fd, ret;
+
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, NULL, "GPL", insns,
+			   sizeof(insns) / sizeof(insns[0]), NULL);
+	if (fd < 0)
+		return false;
+	ret = bpf_prog_test_run_opts(fd, &run);
+	close(fd);
+	return !ret && (int)run.retval >= 0;
+}
+
+static void config_cidrs(struct sh_cidr *out, const struct addr_net *nets, size_t n)
+{
+	size_t i, bit, first;
+
+	for (i = 0; i < n; i++) {
+		out[i].net = nets[i].addr;
+		memset(&out[i].mask, 0, sizeof(out[i].mask));
+		first = addr_family(&nets[i].addr) == FAMILY_IPV4 ? 96 : 0;
+		for (bit = 0; bit < first + nets[i].len; bit++)
+			out[i].mask.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	}
+}
+
+int config_make(const struct settings *settings, struct sh_config *out, struct err *err)
+{
+	struct sh_config config = { 0 };
+	struct port_range host;
+	int ret;
+
+	config_time(&config);
+	config_expire(&config);
+	ret = config_seed(&config, err);
+	if (ret)
+		return ret;
+	ret = config_netns(&config, err);
+	if (ret)
+		return ret;
+	ret = sysctl_local_ports(&host, err);
+	if (ret)
+		return ret;
+	config.host_min = host.min;
+	config.host_max = host.max;
+	config.snat_min = settings->snat_min;
+	config.snat_max = settings->snat_max;
+	config.socket_lb = (uint16_t)settings->socket_lb;
+	config.masquerade_all = settings->masquerade_all;
+	config.csum_ipv6 = probe_csum_ipv6();
+	config.set_retval = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+						    BPF_FUNC_set_retval, NULL) == 1;
+	config.n_service_cidrs = (uint16_t)settings->n_service_cidrs;
+	config_cidrs(config.service_cidrs, settings->service_cidrs, settings->n_service_cidrs);
+	config.n_cluster_cidrs = (uint16_t)settings->n_cluster_cidrs;
+	config_cidrs(config.cluster_cidrs, settings->cluster_cidrs, settings->n_cluster_cidrs);
+	*out = config;
+	return 0;
+}

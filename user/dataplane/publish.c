@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * wanted -> map writes, so that no packet sees half a Service:
+ *
+ *	stage    backend lines, slots: written where nobody looks    stage.c
+ *	commit   prefilter bits, then each frontend by one update;
+ *		 what fails is undone                                 here
+ *	retire   what is no longer named: frontends, and after a
+ *		 grace period slots, backends and their flows         here
+ */
+#include "dataplane/stage.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/netdev.h"
+
+/* What was in force at a frontend, to go back to. */
+struct undo {
+	struct sh_frontend_key key;
+	struct sh_frontend old;
+	bool had_old;
+};
+
+struct commit {
+	struct dataplane *dp;
+	struct publisher *publisher;
+	struct stage *stage;
+	struct undo *undo;
+	size_t n_undo, cap_undo;
+	struct publish_result *result;
+};
+
+/* ---- frontends ------------------------------------------------------------- */
+
+static int undo_note(struct commit *commit, const struct sh_frontend_key *key,
+		     const struct sh_frontend *old)
+{
+	struct undo *grown;
+	size_t cap;
+
+	if (commit->n_undo == commit->cap_undo) {
+		cap = commit->cap_undo ? commit->cap_undo * 2 : 64;
+		grown = realloc(commit->undo, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		commit->undo = grown;
+		commit->cap_undo = cap;
+	}
+	commit->undo[commit->n_undo] = (struct undo){ .key = *key, .had_old = old };
+	if (old)
+		commit->undo[commit->n_undo].old = *old;
+	commit->n_undo++;
+	return 0;
+}
+
+static void filter_frontend(struct publisher *publisher, const struct sh_frontend_key *key,
+			    uint16_t flags, bool want)
+{
+	if ((flags & SH_FE_KIND_MASK) == FRONTEND_NODE_PORT)
+		filter_node_port(publisher->filter, key->port, want);
+	else
+		filter_virtual(publisher->filter, &key->addr, want);
+}
+
+static int frontend_add(struct commit *commit, const struct sh_frontend_key *key,
+			const struct sh_frontend *value)
+{
+	struct publisher *publisher = commit->publisher;
+	struct frontend_entry *entry = calloc(1, sizeof(*entry));
+	int ret;
+
+	if (!entry)
+		return -ENOMEM;
+	entry->key = *key;
+	entry->value = *value;
+	entry->keep = true;
+	filter_frontend(publisher, key, value->flags, true);
+	ret = undo_note(commit, key, NULL);
+	if (!ret && bpf_map_update_elem(commit->dp->map_fd[DP_MAP_FRONTENDS], key, value, BPF_ANY))
+		ret = -errno;
+	if (ret) {
+		filter_frontend(publisher, key, value->flags, false);
+		free(entry);
+		return ret;
+	}
+	HASH_ADD(hh, publisher->frontends, key, sizeof(entry->key), entry);
+	return 0;
+}
+
+static int frontend_put(struct commit *commit, const struct sh_frontend_key *key,
+			const struct sh_frontend *value)
+{
+	struct frontend_entry *entry;
+	struct sh_frontend old;
+	int ret;
+
+	HASH_FIND(hh, commit->publisher->frontends, key, sizeof(*key), entry);
+	if (!entry)
+		return frontend_add(commit, key, value);
+	entry->keep = true;
+	if (!memcmp(&entry->value, value, sizeof(*value)))
+		return 0;
+	old = entry->value;
+	ret = undo_note(commit, key, &old);
+	if (ret)
+		return ret;
+	filter_frontend(commit->publisher, key, value->flags, true);
+	if (bpf_map_update_elem(commit->dp->map_fd[DP_MAP_FRONTENDS], key, value, BPF_ANY)) {
+		ret = -errno;
+		filter_frontend(commit->publisher, key, value->flags, false);
+		return ret;
+	}
+	filter_frontend(commit->publisher, key, old.flags, false);
+	entry->value = *value;
+	return 0;
+}
+
+static void frontend_remove(struct dataplane *dp, struct frontend_entry *entry)
+{
+	(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_FRONTENDS], &entry->key);
+	filter_frontend(dp->publisher, &entry->key, entry->value.flags, false);
+	HASH_DEL(dp->publisher->frontends, entry);
+	free(entry);
+}
+
+static void undo_meta(struct commit *commit)
+{
+	struct sh_meta_key key = { .kind = SH_META_SERVICE };
+	const struct staged *staged;
+	struct sh_meta meta;
+	size_t i;
+
+	for (i = 0; i < commit->stage->n; i++) {
+		staged = &commit->stage->v[i];
+		key.id = staged->entry->id;
+		meta = (struct sh_meta){ .service = staged->entry->meta };
+		if (staged->is_new)
+			(void)bpf_map_delete_elem(commit->dp->map_fd[DP_MAP_META], &key);
+		else if (memcmp(&staged->meta, &staged->entry->meta, sizeof(staged->meta)) != 0)
+			(void)bpf_map_update_elem(commit->dp->map_fd[DP_MAP_META], &key, &meta,
+						  BPF_ANY);
+	}
+}
+
+static void undo_all(struct commit *commit)
+{
+	int fd = commit->dp->map_fd[DP_MAP_FRONTENDS];
+	struct frontend_entry *entry;
+	struct undo *undo;
+
+	while (commit->n_undo) {
+		undo = &commit->undo[--commit->n_undo];
+		HASH_FIND(hh, commit->publisher->frontends, &undo->key, sizeof(undo->key), entry);
+		if (!entry)
+			continue;
+		if (!undo->had_old) {
+			frontend_remove(commit->dp, entry);
+			continue;
+		}
+		/* The element is there: putting its old value back takes no room. */
+		(void)bpf_map_update_elem(fd, &undo->key, &undo->old, BPF_ANY);
+		filter_frontend(commit->publisher, &undo->key, undo->old.flags, true);
+		filter_frontend(commit->publisher, &undo->key, entry->value.flags, false);
+		entry->value = undo->old;
+	}
+	undo_meta(commit);
+	/* Nobody may be reading the staged tables when they are given back. */
+	(void)grace_wait(commit->publisher, NULL);
+}
+
+static uint16_t frontend_flags(const struct want_service *want, const struct want_frontend *fe)
+{
+	return (uint16_t)(fe->kind | (fe->local_only ? SH_FE_LOCAL_ONLY : 0) |
+			  (fe->source_ranges ? SH_FE_SOURCE_RANGES : 0) |
+			  (want->any_usable ? SH_FE_ANY_USABLE : 0));
+}
+
+static int frontend_err(struct commit *commit, const struct staged *staged, int ret,
+			struct err *err)
+{
+	if (ret == -E2BIG)
+		return err_system(err, ret,
+				  "Service %s/%s: more than %u frontends (--max-frontends)",
+				  staged->want->ns, staged->want->name,
+				  commit->dp->map_max[DP_MAP_FRONTENDS]);
+	return err_system(err, ret, "Service %s/%s: write its frontends", staged->want->ns,
+			  staged->want->name);
+}
+
+/* Any port of a known ClusterIP that isn't found is to be rejected: once per address. */
+static int put_address(struct commit *commit, const struct staged *staged,
+		       const struct want_frontend *fe)
+{
+	struct sh_frontend_key key = { .addr = fe->addr };
+	struct sh_frontend value = { .service = staged->entry->id,
+				     .flags = FRONTEND_CLUSTER_IP | SH_FE_ADDRESS_ONLY };
+	struct frontend_entry *entry;
+
+	HASH_FIND(hh, commit->publisher->frontends, &key, sizeof(key), entry);
+	if (entry && entry->keep) /* another port of the same Service has seen to it */
+		return 0;
+	return frontend_put(commit, &key, &value);
+}
+
+static int put_frontends(struct commit *commit, const struct staged *staged)
+{
+	const struct want_service *want = staged->want;
+	const struct want_frontend *fe;
+	struct sh_frontend_key key;
+	struct sh_frontend value;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < want->n_frontends && !ret; i++) {
+		fe = &want->frontends[i];
+		key = (struct sh_frontend_key){ .addr = fe->addr,
+						.port = fe->port,
+						.proto = want->proto };
+		value = (struct sh_frontend){ .service = staged->entry->id,
+					      .flags = frontend_flags(want, fe),
+					      .algorithm = (uint8_t)want->algorithm,
+					      .affinity_seconds = want->affinity_seconds,
+					      .cluster = staged->cluster,
+					      .local = staged->local };
+		ret = frontend_put(commit, &key, &value);
+		if (!ret && fe->kind == FRONTEND_CLUSTER_IP)
+			ret = put_address(commit, staged, fe);
+	}
+	return ret;
+}
+
+static int put_meta(struct commit *commit, const struct staged *staged)
+{
+	struct sh_meta_key key = { .kind = SH_META_SERVICE, .id = staged->entry->id };
+	struct sh_meta meta = { .service = staged->meta };
+
+	if (!staged->is_new && !memcmp(&staged->meta, &staged->entry->meta, sizeof(staged->meta)))
+		return 0;
+	return bpf_map_update_elem(commit->dp->map_fd[DP_MAP_META], &key, &meta, BPF_ANY) ? -errno
+											  : 0;
+}
+
+static int commit_all(struct commit *commit, struct err *err)
+{
+	struct frontend_entry *entry;
+	size_t i;
+	int ret;
+
+	for (entry = commit->publisher->frontends; entry; entry = entry->hh.next)
+		entry->keep = false;
+	for (i = 0; i < commit->stage->n; i++) {
+		ret = put_meta(commit, &commit->stage->v[i]);
+		if (!ret)
+			ret = put_frontends(commit, &commit->stage->v[i]);
+		if (!ret)
+			continue;
+		frontend_err(commit, &commit->stage->v[i], ret, err);
+		undo_all(commit);
+		return ret;
+	}
+	return 0;
+}
+
+/* ---- node addresses ---------------------------------------------------------- */
+
+static int nodeaddr_put(struct dataplane *dp, const struct sh_addr *addr, uint32_t flags)
+{
+	struct publisher *publisher = dp->publisher;
+	struct sh_nodeaddr value = { .flags = flags };
+	struct nodeaddr_entry *entry;
+
+	HASH_FIND(hh, publisher->nodeaddrs, addr, sizeof(*addr), entry);
+	if (entry) {
+		value.flags |= entry->keep ? entry->flags : 0;
+		entry->keep = true;
+		if (entry->flags == value.flags)
+			return 0;
+		entry->flags = value.flags;
+	} else {
+		entry = calloc(1, sizeof(*entry));
+		if (!entry)
+			return -ENOMEM;
+		entry->addr = *addr;
+		entry->flags = flags;
+		entry->keep = true;
+		HASH_ADD(hh, publisher->nodeaddrs, addr, sizeof(entry->addr), entry);
+		filter_node(publisher->filter, addr, true);
+	}
+	return bpf_map_update_elem(dp->map_fd[DP_MAP_NODEADDRS], addr, &value, BPF_ANY) ? -errno
+											: 0;
+}
+
+/* Every address of the node: a masqueraded flow's replies come to any of them. */
+static int nodeaddrs_own(struct dataplane *dp, struct err *err)
+{
+	struct sh_addr addrs[SH_NODEADDRS_MAX];
+	struct netdev_list list;
+	size_t i, n = 0;
+	int ret;
+
+	if (dp->mode == DATAPLANE_SCRATCH) /* no node */
+		return 0;
+	ret = netdev_list(&list, err);
+	if (ret)
+		return ret;
+	ret = netdev_own_addresses(&list, addrs, &n, err);
+	netdev_list_done(&list);
+	for (i = 0; i < n && !ret; i++) {
+		ret = nodeaddr_put(dp, &addrs[i], 0);
+		if (ret)
+			err_system(err, ret, "write the node's addresses");
+	}
+	return ret;
+}
+
+static int publish_nodeaddrs(struct dataplane *dp, const struct wanted *wanted, struct err *err)
+{
+	struct nodeaddr_entry *entry, *next;
+	size_t i;
+	int ret;
+
+	for (entry = dp->publisher->nodeaddrs; entry; entry = entry->hh.next)
+		entry->keep = false;
+	for (i = 0; i < wanted->n_nodeaddrs; i++) {
+		ret = nodeaddr_put(dp, &wanted->nodeaddrs[i], SH_NODEADDR_NODE_PORTS);
+		if (ret)
+			return err_system(err, ret, "write the node's addresses (at most %u)",
+					  SH_NODEADDRS_MAX);
+	}
+	ret = nodeaddrs_own(dp, err);
+	if (ret)
+		return ret;
+	HASH_ITER(hh, dp->publisher->nodeaddrs, entry, next) {
+		if (entry->keep)
+			continue;
+		(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_NODEADDRS], &entry->addr);
+		filter_node(dp->publisher->filter, &entry->addr, false);
+		HASH_DEL(dp->publisher->nodeaddrs, entry);
+		free(entry);
+	}
+	return 0;
+}
+
+/* ---- retiring ------------------------------------------------------------------ */
+
+/* What nothing names any more, to be freed when nobody can be using it. */
+struct retired {
+	struct sh_table *tables;
+	size_t n_tables;
+	uint32_t *backends; /* ids */
+	size_t n_backends;
+	uint8_t *gone; /* the same, a bit per index */
+};
+
+static int retired_init(struct retired *retired, const struct publisher *publisher,
+			const struct dataplane *dp)
+{
+	const struct service_entry *entry;
+	size_t backends = 0, services = 0;
+
+	for (entry = publisher->services; entry; entry = entry->hh.next) {
+		backends += entry->n_backends;
+		services++;
+	}
+	*retired = (struct retired){ 0 };
+	retired->tables = calloc(services * 2 + 1, sizeof(*retired->tables));
+	retired->backends = calloc(backends + 1, sizeof(*retired->backends));
+	retired->gone = calloc(dp->map_max[DP_MAP_BACKENDS] / 8 + 1, 1);
+	return retired->tables && retired->backends && retired->gone ? 0 : -ENOMEM;
+}
+
+static void retired_done(struct retired *retired)
+{
+	free(retired->tables);
+	free(retired->backends);
+	free(retired->gone);
+}
+
+static void retire_table(struct retired *retired, const struct sh_table *table)
+{
+	if (table->size)
+		retired->tables[retired->n_tables++] = *table;
+}
+
+static void retire_backends(struct retired *retired, const struct service_entry *entry)
+{
+	uint32_t index;
+	size_t i;
+
+	for (i = 0; i < entry->n_backends; i++) {
+		if (entry->backends[i].keep)
+			continue;
+		index = SH_BACKEND_INDEX(entry->backends[i].id);
+		retired->backends[retired->n_backends++] = entry->backends[i].id;
+		retired->gone[index / 8] |= (uint8_t)(1u << index % 8);
+	}
+}
+
+/* The staged state is in force now: the picture follows. */
+static void take_over(struct commit *commit, struct staged *staged, struct retired *retired)
+{
+	struct service_entry *entry = staged->entry;
+	struct sh_backend *line;
+	size_t i;
+
+	for (i = 0; i < staged->n_backends; i++) {
+		line = backend_line(commit->dp, staged->backends[i].id);
+		__atomic_store_n(&line->flags, staged->backends[i].flags, __ATOMIC_RELAXED);
+		__atomic_store_n(&line->weight, staged->backends[i].weight, __ATOMIC_RELAXED);
+		line->node = staged->backends[i].node;
+	}
+	retire_backends(retired, entry);
+	if (staged->cluster_is_new)
+		retire_table(retired, &entry->cluster);
+	if (staged->local_is_new || !staged->local.size)
+		retire_table(retired, &entry->local);
+	free(entry->backends);
+	entry->backends = staged->backends;
+	entry->n_backends = staged->n_backends;
+	staged->backends = NULL;
+	entry->meta = staged->meta;
+	entry->cluster = staged->cluster;
+	entry->local = staged->local;
+	entry->cluster_members = staged->cluster_members;
+	entry->local_members = staged->local_members;
+	if (staged->is_new)
+		HASH_ADD(hh, commit->publisher->services, key, sizeof(entry->key), entry);
+}
+
+static void count_changes(struct publish_result *result, const struct staged *staged)
+{
+	const struct service_entry *entry = staged->entry;
+	size_t kept = staged->n_backends - staged->n_added;
+
+	result->backends_added += staged->n_added;
+	result->backends_changed += staged->n_changed;
+	result->backends_removed += entry->n_backends - kept;
+	if (staged->is_new)
+		result->services_added++;
+	else if (staged->n_added || staged->n_changed || entry->n_backends != kept ||
+		 memcmp(&staged->meta, &entry->meta, sizeof(entry->meta)) != 0)
+		result->services_changed++;
+}
+
+static void retire_services(struct commit *commit, struct retired *retired)
+{
+	struct publisher *publisher = commit->publisher;
+	struct sh_meta_key key = { .kind = SH_META_SERVICE };
+	struct service_entry *entry, *next;
+
+	HASH_ITER(hh, publisher->services, entry, next) {
+		if (entry->keep)
+			continue;
+		retire_backends(retired, entry);
+		retire_table(retired, &entry->cluster);
+		retire_table(retired, &entry->local);
+		key.id = entry->id;
+		(void)bpf_map_delete_elem(commit->dp->map_fd[DP_MAP_META], &key);
+		commit->result->services_removed++;
+		commit->result->backends_removed += entry->n_backends;
+		HASH_DEL(publisher->services, entry);
+		service_entry_free(entry);
+	}
+}
+
+static int retire_free(struct commit *commit, struct retired *retired, struct err *err)
+{
+	size_t i;
+	int ret;
+
+	if (!retired->n_tables && !retired->n_backends)
+		return 0;
+	ret = grace_wait(commit->publisher, err);
+	if (ret)
+		return ret;
+	for (i = 0; i < retired->n_tables; i++)
+		(void)slots_give(&commit->publisher->slots, &retired->tables[i]);
+	if (retired->n_backends)
+		commit->result->flows_ended = flows_end(commit->dp, retired->gone);
+	for (i = 0; i < retired->n_backends; i++)
+		backend_release(commit->dp, retired->backends[i]);
+	return 0;
+}
+
+static int commit_finish(struct commit *commit, struct retired *retired, struct err *err)
+{
+	struct publisher *publisher = commit->publisher;
+	struct frontend_entry *frontend, *next;
+	size_t i;
+
+	for (i = 0; i < commit->stage->n; i++) {
+		count_changes(commit->result, &commit->stage->v[i]);
+		take_over(commit, &commit->stage->v[i], retired);
+	}
+	HASH_ITER(hh, publisher->frontends, frontend, next) {
+		if (!frontend->keep)
+			frontend_remove(commit->dp, frontend);
+	}
+	retire_services(commit, retired);
+	return retire_free(commit, retired, err);
+}
+
+int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
+		      struct publish_result *result, struct err *err)
+{
+	struct retired retired = { 0 };
+	struct stage stage;
+	struct commit commit = { .dp = dp, .publisher = dp->publisher, .stage = &stage };
+	int ret;
+
+	memset(result, 0, sizeof(*result));
+	commit.result = result;
+	ret = stage_make(&stage, dp, wanted, err);
+	if (!ret && retired_init(&retired, dp->publisher, dp))
+		ret = err_system(err, -ENOMEM, "publish");
+	if (!ret)
+		ret = publish_nodeaddrs(dp, wanted, err);
+	if (!ret)
+		ret = commit_all(&commit, err);
+	if (ret) {
+		stage_cancel(&stage);
+	} else {
+		ret = commit_finish(&commit, &retired, err);
+		stage_done(&stage);
+	}
+	retired_done(&retired);
+	free(commit.undo);
+	return ret;
+}
