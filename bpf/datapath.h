@@ -36,7 +36,7 @@ static __always_inline bool sh_plan_load(struct sh_plan *plan, const struct sh_h
 
 	sh_rewrite_from(&plan->rw, flow, v6);
 	plan->forward = flow->flags & SH_FLOW_FORWARD;
-	plan->hop.ifindex = 0;
+	plan->hop = (struct sh_hop){}; /* whole: Linux 6.1 can't tell which part is used */
 	if (plan->forward && flow->ifindex && flow->epoch == sh_route_epoch()) {
 		plan->hop.ifindex = flow->ifindex;
 		sh_hop_load(&plan->hop, flow->dmac, flow->smac);
@@ -102,8 +102,8 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 		}
 		if (ret == SH_DROP)
 			return sh_drop(0, SH_REASON_BACKEND_GONE);
-		found = ret == SH_NEXT;
 		hit->word = *(volatile __u32 *)hit->word_at;
+		found = ret == SH_NEXT && sh_flow_is(hit->flow, &pkt->key, v6);
 	}
 	if (found && sh_plan_load(plan, hit, v6))
 		return SH_NEXT;

@@ -21,11 +21,12 @@ static __always_inline struct sh_frontend *sh_frontend_at(const struct sh_addr *
 /* NodePorts stand under the all-zero address, for every address that serves them. */
 static __always_inline struct sh_frontend *sh_node_port_at(const struct sh_choice *c)
 {
-	struct sh_addr any = {};
+	/* On the stack: Linux 6.1 takes no map key from a function's argument. */
+	struct sh_addr any = {}, virt = c->virt;
 	const struct sh_nodeaddr *node;
 
 	if (!c->loopback) {
-		node = bpf_map_lookup_elem(&shunt_nodeaddrs, &c->virt);
+		node = bpf_map_lookup_elem(&shunt_nodeaddrs, &virt);
 		if (!node || !(node->flags & SH_NODEADDR_NODE_PORTS))
 			return NULL;
 	}

@@ -176,6 +176,7 @@ service()
 		spec:
 		  type: NodePort
 		  ipFamilyPolicy: RequireDualStack
+		  clusterIP: 10.96.0.$2
 		  clusterIPs: [10.96.0.$2, "fd00:10:96::$2"]
 		  $selector
 		  ports:

@@ -1,24 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# The command line without a data path: exit codes and messages of usage, help,
-# version, check and missing privilege. Needs no root; as root it also becomes
-# nobody to see what that is told.
+# The command line: exit codes and messages of every verb. What needs no root
+# runs without; root also becomes nobody to see what that is told, and runs the
+# verbs that change something, on an instance and a network namespace of its own.
 set -uo pipefail
 
 cd "$(dirname "$0")/../.." || exit 3
-shunt=${SHUNT:-build/shunt}
+shunt=${SHUNT:-${B:-build}/shunt}
 case $shunt in
 /*) ;;
 *) shunt=$PWD/$shunt ;;
 esac
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+netns=shunt-cli-$$
+
+cleanup()
+{
+	if mountpoint -q "$scratch/bpf"; then
+		"${in_netns[@]}" "$shunt" reset "${instance[@]}" >/dev/null
+		umount "$scratch/bpf"
+		ip netns del "$netns"
+	fi
+	rm -rf "$scratch"
+}
+in_netns=()
+instance=()
+trap cleanup EXIT
 chmod 755 "$scratch"
 passed=0
 failed=0
 
 # not_ok WHAT: report a failure with what the command printed
-not_ok() {
+not_ok()
+{
 	failed=$((failed + 1))
 	printf 'not ok - %s\n' "$1"
 	sed 's/^/    stdout: /' "$scratch/out"
@@ -26,11 +40,12 @@ not_ok() {
 }
 
 # run NAME STATUS ARGS...: run shunt, keep its output, check its exit status
-run() {
+run()
+{
 	name=$1
 	want=$2
 	shift 2
-	"$shunt" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+	"${in_netns[@]}" "$shunt" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
 	status=$?
 	if [ "$status" -eq "$want" ]; then
 		return 0
@@ -40,7 +55,8 @@ run() {
 }
 
 # expect NAME STATUS STDERR ARGS...: STDERR is the whole of it
-expect() {
+expect()
+{
 	local text=$3
 
 	run "$1" "$2" "${@:4}" || return
@@ -53,7 +69,8 @@ expect() {
 }
 
 # shows NAME STATUS PATTERN ARGS...: a line of standard output matches PATTERN (grep -E)
-shows() {
+shows()
+{
 	local pattern=$3
 
 	run "$1" "$2" "${@:4}" || return
@@ -66,7 +83,8 @@ shows() {
 }
 
 # blames NAME STATUS PATTERN ARGS...: the only line of standard error matches PATTERN
-blames() {
+blames()
+{
 	local pattern=$3
 
 	run "$1" "$2" "${@:4}" || return
@@ -78,7 +96,8 @@ blames() {
 	fi
 }
 
-manifest() {
+manifest()
+{
 	cat >"$scratch/$1"
 }
 
@@ -205,7 +224,10 @@ shows "errors as JSON" 1 \
 	check -o json -f "$scratch/typo.yaml"
 shows "no errors as JSON" 0 '^\{"kind": "ErrorList", "items": \[\]\}$' \
 	check -o json -f "$scratch/good.yaml"
-blames "two Services that want one nodePort" 1 'one.*two|two.*one' check -f "$scratch/conflict.yaml"
+blames "two Services that want one nodePort" 1 '^/.*conflict\.yaml:[0-9]+:[0-9]+: .*(one.*two|two.*one)' \
+	check -f "$scratch/conflict.yaml"
+shows "that conflict as JSON has its place" 1 '"file": "/.*conflict.yaml", "line": [1-9]' \
+	check -o json -f "$scratch/conflict.yaml"
 blames "another kind is skipped with a note" 0 'deployment\.yaml:1.*Deployment.*skipped' \
 	check -f "$scratch/deployment.yaml"
 blames "a file that isn't there" 1 'no-such-file.*No such file' check -f "$scratch/no-such-file"
@@ -269,6 +291,131 @@ if [ "$(id -u)" -eq 0 ]; then
 	shunt=$root_shunt
 else
 	echo "skip - the messages about missing privilege: not run as root"
+fi
+
+# ---- with a data path
+
+# same NAME: what the last command printed is standard input
+same()
+{
+	if [ "$(cat)" = "$(cat "$scratch/out")" ]; then
+		passed=$((passed + 1))
+		printf 'ok - %s\n' "$1"
+	else
+		not_ok "$1: another output"
+	fi
+}
+
+# The fields of `get services` that don't hang on how addresses are given out.
+services()
+{
+	"${in_netns[@]}" "$shunt" get services -o json --bpffs "$scratch/bpf/n" 2>&1 |
+		jq -c '.items[] | [.name, .type, (.ports[] | .port, .nodePort, .endpoints)]'
+}
+
+with_data_path()
+{
+	local state=$scratch/state
+
+	ip netns add "$netns" && mkdir "$scratch/bpf" && mount -t bpf bpf "$scratch/bpf" || return
+	in_netns=(nsenter "--net=/run/netns/$netns")
+	instance=(--bpffs "$scratch/bpf/n" --state "$state")
+	ip -n "$netns" link add eth0 type veth peer name peer0
+	ip -n "$netns" link set eth0 up
+	ip -n "$netns" addr add 192.0.2.1/24 dev eth0
+
+	manifest set.yaml <<'EOF'
+apiVersion: v1
+kind: Service
+metadata: {name: kubia}
+spec: {type: NodePort, ports: [{port: 80, nodePort: 30123}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: kubia}
+subsets: [{addresses: [{ip: 192.0.2.7}, {ip: 192.0.2.8}], ports: [{port: 8080}]}]
+EOF
+	sed 's/192.0.2.8/192.0.2.9/' "$scratch/set.yaml" >"$scratch/moved.yaml"
+	sed 's/192.0.2.8/192.0.2.9/; s/{ip: 192.0.2.7}, //' "$scratch/set.yaml" >"$scratch/fewer.yaml"
+
+	blames "get before anything is loaded" 3 'nothing' get services --bpffs "$scratch/bpf/n"
+	blames "a first apply that fails" 3 'cgroup.*No such file' \
+		apply -f "$scratch/set.yaml" "${instance[@]}" --cgroup /nonexistent
+	if [ ! -e "$scratch/bpf/n" ] && [ ! -e "$state" ]; then
+		passed=$((passed + 1))
+		echo "ok - leaves neither pins nor state"
+	else
+		not_ok "leaves neither pins nor state: $(find "$scratch/bpf" "$state")"
+	fi
+
+	run "apply" 0 apply -f "$scratch/set.yaml" "${instance[@]}" --socket-lb off \
+		--devices eth0 && same "apply says what it made" <<'EOF'
+service/kubia created
+endpoints/kubia created
+EOF
+	run "apply again" 0 apply -f "$scratch/set.yaml" "${instance[@]}" &&
+		same "a second apply changes nothing" <<'EOF'
+service/kubia unchanged
+endpoints/kubia unchanged
+EOF
+	run "apply a change" 0 apply -f "$scratch/moved.yaml" "${instance[@]}" &&
+		same "apply says what it changed" <<'EOF'
+service/kubia unchanged
+endpoints/kubia configured
+EOF
+	shows "services as a table" 0 '^kubia +NodePort +10\.96\.[0-9.]+ +<none> +80:30123/TCP +2$' \
+		get svc --bpffs "$scratch/bpf/n"
+	shows "endpoints as a table" 0 '^kubia +192.0.2.7:8080,192.0.2.9:8080$' \
+		get ep --bpffs "$scratch/bpf/n"
+	shows "backends by name" 0 '^backend/192.0.2.9:8080$' get be -o name --bpffs "$scratch/bpf/n"
+	shows "the node's edge" 0 '^device +eth0 +uplink +192.0.2.1 ' get no --bpffs "$scratch/bpf/n"
+	expect "a Service that isn't there" 1 'shunt: service "x" not found in namespace "default"' \
+		get svc x --bpffs "$scratch/bpf/n"
+	expect "a namespace without Services" 0 'No services found in x namespace.' \
+		get svc -n x --bpffs "$scratch/bpf/n"
+	shows "an empty list is a list" 0 '"items": \[\]' \
+		get flows -o json --bpffs "$scratch/bpf/n"
+
+	blames "an apply that fails on its last steps" 3 'cgroup.*No such file' apply \
+		-f "$scratch/fewer.yaml" "${instance[@]}" --socket-lb on --cgroup /nonexistent
+	services >"$scratch/out"
+	echo '["kubia","NodePort",80,30123,2]' | same "leaves what was in force"
+	blames "a nodePort that is taken" 1 \
+		'^/.*conflict.yaml:[0-9]+:[0-9]+: .*30123.* held by Service default/kubia' \
+		apply -f "$scratch/conflict.yaml" "${instance[@]}"
+	services >"$scratch/out"
+	echo '["kubia","NodePort",80,30123,2]' | same "leaves what was in force, too"
+	run "apply once more" 0 apply -f "$scratch/moved.yaml" "${instance[@]}" &&
+		same "nor did these change what is kept" <<'EOF'
+service/kubia unchanged
+endpoints/kubia unchanged
+EOF
+
+	sed 's/name: kubia$/name: other/' "$scratch/good.yaml" >"$scratch/other.yaml"
+	expect "delete tells what was not there" 1 'service/other not found' \
+		delete -f "$scratch/set.yaml" -f "$scratch/other.yaml" "${instance[@]}"
+	same "and deletes the rest" <<'EOF'
+service/kubia deleted
+endpoints/kubia deleted
+EOF
+	expect "nothing is left in the kernel" 0 'No services found.' \
+		get svc -A --bpffs "$scratch/bpf/n"
+	shows "reset tells what it removed" 0 '^state: removed ' reset "${instance[@]}"
+	shows "a second reset has nothing to do" 0 '^nothing to remove$' reset "${instance[@]}"
+	if [ ! -e "$scratch/bpf/n" ] && [ ! -e "$state" ]; then
+		passed=$((passed + 1))
+		echo "ok - reset leaves nothing"
+	else
+		not_ok "reset leaves nothing: $(find "$scratch/bpf/n" "$state")"
+	fi
+}
+
+if [ "$(id -u)" -eq 0 ]; then
+	: >"$scratch/out"
+	: >"$scratch/err"
+	with_data_path || not_ok "a network namespace and a BPF file system of its own"
+else
+	echo "skip - the verbs that change something: not run as root"
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

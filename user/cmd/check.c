@@ -82,16 +82,19 @@ static int set_row(struct output *output, const struct err *problem)
 	return output_row(output, cells);
 }
 
-static int print_list(const struct invocation *inv, const struct diags *diags,
-		      const struct err *problem, struct err *err)
+static int print_list(const struct invocation *inv, const struct diags *diags, struct err *problem,
+		      struct err *err)
 {
+	struct diag place = { .text = problem->msg, .file_len = place_file_len(problem->msg) };
 	struct output *output = output_new(&errors_listing, inv->request.output, false, stdout);
 	size_t i;
 	int ret = output ? 0 : -ENOMEM;
 
 	for (i = 0; !ret && i < diags->n_errors; i++)
 		ret = diag_row(output, &diags->errors[i]);
-	if (!ret && !diags->n_errors && problem->msg[0])
+	if (!ret && !diags->n_errors && place.file_len)
+		ret = diag_row(output, &place);
+	else if (!ret && !diags->n_errors && problem->msg[0])
 		ret = set_row(output, problem);
 	if (!ret)
 		ret = output_finish(output);
@@ -117,6 +120,8 @@ static int dry_run(const struct invocation *inv, struct object_set *set, struct 
 	ret = plan_allocate(set, NULL, &inv->settings, err);
 	if (!ret)
 		ret = plan_resolve(set, &inv->settings, false, &wanted, err);
+	if (!ret)
+		plan_print_notes(wanted);
 	wanted_free(wanted);
 	return ret;
 }

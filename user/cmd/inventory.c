@@ -26,9 +26,11 @@ bool inv_backend_serves(const struct inv_backend *backend)
 
 const char *inv_backend_state(const struct inv_backend *backend)
 {
-	if (!inv_backend_serves(backend))
-		return "draining";
-	return backend->flags & SH_BE_TERMINATING ? "terminating" : "ready";
+	bool terminating = backend->flags & SH_BE_TERMINATING;
+
+	if (inv_backend_serves(backend))
+		return terminating ? "terminating" : "ready";
+	return terminating || !backend->weight ? "draining" : "not-ready";
 }
 
 /* Room for one more of @size bytes each. @return the array, or NULL: no memory, the old one stays */

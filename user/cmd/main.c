@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmd/command.h"
+#include "cmd/manifests.h"
 
 static int invocation_init(struct invocation *inv, struct err *err)
 {
@@ -96,8 +97,10 @@ static void report(struct err *err)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
 	}
+	/* What is about a place in a manifest begins with it, so that editors find it. */
 	if (err->msg[0])
-		(void)fprintf(stderr, "shunt: %s\n", err->msg);
+		(void)fprintf(stderr, "%s%s\n",
+			      place_file_len(err->msg) ? "" : "shunt: ", err->msg);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cmd/manifests.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "source/manifest.h"
 
@@ -41,6 +43,23 @@ int manifests_load(struct invocation *inv, struct object_set *out, struct err *e
 		ret = err_said(err, err->exit);
 	diags_done(&diags);
 	return ret;
+}
+
+/* @len of a text that ends in ":" and digits: without these, or 0 where it doesn't */
+static size_t less_number(const char *text, size_t len)
+{
+	size_t end = len;
+
+	while (end && isdigit((unsigned char)text[end - 1]))
+		end--;
+	return end < len && end && text[end - 1] == ':' ? end - 1 : 0;
+}
+
+size_t place_file_len(const char *text)
+{
+	const char *end = strstr(text, ": ");
+
+	return end ? less_number(text, less_number(text, (size_t)(end - text))) : 0;
 }
 
 static const char *kind_word(enum kind kind)

@@ -13,6 +13,9 @@
  */
 int manifests_load(struct invocation *inv, struct object_set *out, struct err *err);
 
+/* Length of FILE in "FILE:LINE:COL: ...", 0 where @text does not begin with a place. */
+size_t place_file_len(const char *text);
+
 /* "service/kubia": how kubectl names an object. @return @buf */
 #define OBJECT_NAME_STRLEN (SH_SUBDOMAIN_MAX + 48)
 const char *object_name_format(const struct object *object, char buf[static OBJECT_NAME_STRLEN]);

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -74,6 +75,16 @@ static int addrs_of_devices(const struct settings *settings, struct node_addrs *
 	ret = netdev_node_addresses(settings, &list, out->v, &out->n, err);
 	netdev_list_done(&list);
 	return ret;
+}
+
+void plan_print_notes(const struct wanted *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < wanted->n_notes; i++)
+		(void)fprintf(stderr, "shunt: note: %s\n", wanted->notes[i]);
+	if (wanted->n_notes_more)
+		(void)fprintf(stderr, "shunt: %zu more notes\n", wanted->n_notes_more);
 }
 
 int plan_resolve(const struct object_set *objects, const struct settings *settings, bool on_node,

@@ -18,5 +18,7 @@ int plan_allocate(struct object_set *next, const struct object_set *prev,
  */
 int plan_resolve(const struct object_set *objects, const struct settings *settings, bool on_node,
 		 struct wanted **out, struct err *err);
+/* What was left out and why, on standard error. */
+void plan_print_notes(const struct wanted *wanted);
 
 #endif

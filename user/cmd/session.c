@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/plan.h"
 #include "source/store.h"
@@ -61,6 +62,9 @@ static int publish(struct session *session, const struct object_set *objects,
 	int ret;
 
 	ret = plan_resolve(objects, settings, true, &wanted, err);
+	/* Going back tells nothing new. */
+	if (!ret && objects == &session->next)
+		plan_print_notes(wanted);
 	if (!ret)
 		ret = dataplane_publish(session->dp, wanted, &result, err);
 	wanted_free(wanted);
@@ -121,8 +125,10 @@ void session_close(struct session *session, bool undo)
 	struct err ignored; /* what is reported is why the session failed */
 
 	dataplane_close(session->dp);
-	if (undo && session->fresh && session->locked)
+	if (undo && session->fresh && session->locked) {
 		(void)dataplane_reset(&session->inv->settings, &ignored);
+		(void)rmdir(session->before.state); /* if nothing was kept there before */
+	}
 	object_set_done(&session->prev);
 	object_set_done(&session->next);
 }

@@ -123,17 +123,19 @@ static void close_programs(struct dataplane *dp)
 	}
 }
 
-/* @return -ENOENT where the instance has no control map, that is: there is none */
+/*
+ * A reader's file descriptors can write, too: a map that was opened read-only
+ * can't be mapped into memory. Its mappings are read-only.
+ * @return -ENOENT where the instance has no control map, that is: there is none
+ */
 static int open_maps(struct dataplane *dp, struct err *err)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, opts,
-		    .file_flags = dp->mode == DATAPLANE_READ ? BPF_F_RDONLY : 0);
 	char path[PATH_LEN];
 	int i;
 
 	for (i = 0; i < DP_MAP_COUNT; i++) {
 		map_pin(path, dp->dir, i);
-		dp->map_fd[i] = bpf_obj_get_opts(path, &opts);
+		dp->map_fd[i] = bpf_obj_get(path);
 		if (dp->map_fd[i] >= 0)
 			continue;
 		if (i == DP_MAP_CONTROL && errno == ENOENT)

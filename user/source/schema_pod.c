@@ -328,24 +328,18 @@ static void finish_ports(struct decode *d, const struct wire_pod_spec *spec, str
 
 static void finish_ips(struct decode *d, const struct wire_pod_status *status, struct pod *pod)
 {
-	const struct wire_pod_ip one = { status->pod_ip };
-	const struct wire_pod_ip *list = &one;
-	size_t i, n = status->pod_ip ? 1 : 0;
+	const struct wire_pod_ip *list = status->pod_ips.n ? status->pod_ips.v : NULL;
+	const size_t n = list ? status->pod_ips.n : status->pod_ip ? 1 : 0;
+	size_t i;
 
-	if (status->pod_ips.n) {
-		list = status->pod_ips.v;
-		n = status->pod_ips.n;
-		if (status->pod_ip && strcmp(list[0].ip, status->pod_ip) != 0)
-			decode_fault(d, "status.podIPs[0].ip",
-				     "%s must be the same as status.podIP, %s", list[0].ip,
-				     status->pod_ip);
-	}
+	if (list && status->pod_ip && strcmp(list[0].ip, status->pod_ip) != 0)
+		decode_fault(d, "status.podIPs[0].ip", "%s must be the same as status.podIP, %s",
+			     list[0].ip, status->pod_ip);
 	pod->ips = keep_array(d, n, sizeof(*pod->ips), &pod->n_ips);
-	for (i = 0; i < pod->n_ips; i++) {
-		const char *path = list == &one ? "status.podIP" : AT("status.podIPs[%zu].ip", i);
-
-		endpoint_addr(d, path, list[i].ip, &pod->ips[i]);
-	}
+	if (!list && pod->n_ips)
+		endpoint_addr(d, "status.podIP", status->pod_ip, &pod->ips[0]);
+	for (i = 0; list && i < pod->n_ips; i++)
+		endpoint_addr(d, AT("status.podIPs[%zu].ip", i), list[i].ip, &pod->ips[i]);
 	if (pod->n_ips == 2 && addr_family(&pod->ips[0]) == addr_family(&pod->ips[1]))
 		decode_fault(d, "status.podIPs[1].ip", "a second %s address: one of each family",
 			     family_name(addr_family(&pod->ips[1])));
