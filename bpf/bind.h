@@ -187,24 +187,35 @@ static __always_inline bool sh_local_client(const sh_ctx *ctx)
 
 /*
  * SNAT where the reply would not pass this node by itself: backend elsewhere
- * and client too; and a pod that reaches itself (hairpin), which would answer
- * itself without ever leaving its namespace.
+ * and client too; a pod that reaches itself (hairpin), which would answer
+ * itself without ever leaving its namespace; and a client outside the cluster
+ * that has come by a ClusterIP, which only nodes of the cluster know.
  */
+static __always_inline bool sh_wants_snat(const struct sh_entry *entry,
+					  const struct sh_choice *choice, const bool v6)
+{
+	if (entry->to.src[0] == entry->to.dst[0] && entry->to.src[1] == entry->to.dst[1])
+		return true;
+	if (sh_config.masquerade_all)
+		return true;
+	if (choice->local_client)
+		return false;
+	if (!(choice->backend_flags & SH_BE_LOCAL))
+		return true;
+	return (choice->flags & SH_FE_KIND_MASK) == SH_FE_CLUSTER_IP &&
+	       !sh_in_nets(&sh_config.cluster_cidrs, entry->from.src, v6);
+}
+
 static __always_inline enum sh_verdict sh_masquerade(sh_ctx *ctx, struct sh_scratch *scratch,
 						     const bool v6)
 {
 	const struct sh_choice *choice = &scratch->choice;
 	struct sh_route *route = &scratch->route;
 	struct sh_entry *entry = &scratch->entry;
-	bool hairpin = entry->to.src[0] == entry->to.dst[0] && entry->to.src[1] == entry->to.dst[1];
 	int ret;
 
-	if (sh_local_client(ctx)) {
-		if (!hairpin)
-			return SH_NEXT;
-	} else if (choice->backend_flags & SH_BE_LOCAL) {
+	if (!sh_wants_snat(entry, choice, v6))
 		return SH_NEXT;
-	}
 	route->key = entry->to;
 	route->ifindex = sh_ctx_ifindex(ctx);
 	ret = v6 ? sh_route6(ctx, route) : sh_route4(ctx, route);
@@ -237,6 +248,8 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 		goto out;
 	sh_addr_from_word(&choice->client, pkt->key.src, v6);
 	sh_addr_from_word(&choice->virt, pkt->key.dst, v6);
+	choice->source = choice->client;
+	choice->local_client = sh_local_client(ctx);
 	choice->client_port = pkt->key.sport;
 	choice->port = pkt->key.dport;
 	choice->proto = pkt->key.proto;

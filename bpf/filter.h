@@ -39,7 +39,7 @@ static __always_inline bool sh_filter_maybe(const struct sh_key *key, const bool
 		return sh_from_backend(filter, key, v6);
 	bit = sh_filter_addr_bit(sh_filter_mix(key->dst, v6));
 	if (!sh_bit(filter->virtual_or_node, bit))
-		return false;
+		return sh_in_nets(&sh_config.service_cidrs, key->dst, v6);
 	/* The node's own: a nodePort, or a masqueraded flow's reply. */
 	return !sh_bit(filter->node, bit) || sh_bit(filter->node_port, bpf_ntohs(key->dport)) ||
 	       sh_from_backend(filter, key, v6);

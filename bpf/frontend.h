@@ -35,17 +35,24 @@ static __always_inline struct sh_frontend *sh_node_port_at(const struct sh_choic
 	return sh_frontend_at(&any, c->port, c->proto);
 }
 
-/* Spread: the same on every node, in every hook, for both families. */
-static __always_inline __u32 sh_choice_hash(const struct sh_choice *c)
+/*
+ * Spread: the same on every node, in every hook, for both families. With
+ * affinity only the client counts, so that it keeps its backend even when it
+ * has been forgotten.
+ */
+static __always_inline __u32 sh_choice_hash(const struct sh_choice *c, bool affinity)
 {
 	__u64 h = (__u64)c->client.w[0] << 32 | c->client.w[1];
 
 	h = sh_fold(h * SH_FILTER_K1) + ((__u64)c->client.w[2] << 32 | c->client.w[3]);
-	h = sh_fold(h * SH_FILTER_K2) + ((__u64)c->virt.w[0] << 32 | c->virt.w[1]);
-	h = sh_fold(h * SH_FILTER_K1) + ((__u64)c->virt.w[2] << 32 | c->virt.w[3]);
-	h = sh_fold(h * SH_FILTER_K2) +
-	    ((__u64)c->client_port << 32 | (__u64)c->port << 16 | c->proto);
-	h = sh_fold(h * SH_FILTER_K1) * SH_FILTER_K2;
+	if (!affinity) {
+		h = sh_fold(h * SH_FILTER_K2) + c->cookie;
+		h = sh_fold(h * SH_FILTER_K1) + ((__u64)c->virt.w[0] << 32 | c->virt.w[1]);
+		h = sh_fold(h * SH_FILTER_K2) + ((__u64)c->virt.w[2] << 32 | c->virt.w[3]);
+		h = sh_fold(h * SH_FILTER_K1) +
+		    ((__u64)c->client_port << 32 | (__u64)c->port << 16 | c->proto);
+	}
+	h = sh_fold(h * SH_FILTER_K2) * SH_FILTER_K1;
 	return (__u32)(h >> 32);
 }
 
@@ -73,13 +80,14 @@ static __always_inline struct sh_backend *sh_backend_at(__u32 id)
  * least-conn takes the one with fewer live flows for its weight (Mitzenmacher,
  * "The Power of Two Choices", 2001).
  */
-static __always_inline struct sh_backend *sh_select(const struct sh_choice *c,
-						    const struct sh_table *table, __u8 algorithm)
+static __always_inline struct sh_backend *
+sh_select(const struct sh_choice *c, const struct sh_frontend *fe, const struct sh_table *table)
 {
-	__u32 hash = algorithm == SH_MAGLEV ? sh_choice_hash(c) : bpf_get_prandom_u32();
+	__u32 hash = fe->algorithm == SH_MAGLEV ? sh_choice_hash(c, fe->affinity_seconds)
+						: bpf_get_prandom_u32();
 	struct sh_backend *one = sh_backend_at(sh_slot_backend(table, hash)), *two;
 
-	if (algorithm != SH_LEAST_CONN || !one)
+	if (fe->algorithm != SH_LEAST_CONN || !one)
 		return one;
 	two = sh_backend_at(sh_slot_backend(table, bpf_get_prandom_u32()));
 	if (two && (__u64)two->live * one->weight < (__u64)one->live * two->weight)
@@ -88,31 +96,100 @@ static __always_inline struct sh_backend *sh_select(const struct sh_choice *c,
 }
 
 /*
+ * The backend that this client had, if it is in the set that the packet may
+ * use (@in) and the client's last new connection is not too long ago; else one
+ * of @table. Either is remembered from now on.
+ */
+static __always_inline struct sh_backend *sh_select_affine(const struct sh_choice *c,
+							   const struct sh_frontend *fe,
+							   const struct sh_table *table, __u16 in)
+{
+	struct sh_affinity_key key = {
+		.client = c->client,
+		.service = fe->service,
+		.socket = c->cookie != 0,
+	};
+	struct sh_affinity now = { .jiffies = bpf_jiffies64() };
+	const struct sh_affinity *last = bpf_map_lookup_elem(&shunt_affinity, &key);
+	struct sh_backend *backend = NULL;
+
+	if (last && now.jiffies - last->jiffies <= (__u64)fe->affinity_seconds * sh_config.hz)
+		backend = sh_backend_at(last->backend);
+	if (!backend || backend->service != fe->service || !(backend->flags & in))
+		backend = sh_select(c, fe, table);
+	if (backend) {
+		now.backend = backend->id;
+		bpf_map_update_elem(&shunt_affinity, &key, &now, BPF_ANY);
+	}
+	return backend;
+}
+
+/* Is the client within loadBalancerSourceRanges? */
+static __always_inline bool sh_source_allowed(const struct sh_choice *c, __u32 service)
+{
+	struct sh_srcrange_key key = {
+		.prefix = 32 + 128,
+		.service = service,
+		.addr = c->source,
+	};
+
+	return bpf_map_lookup_elem(&shunt_srcranges, &key);
+}
+
+/* No frontend at this address and port. Is the address ours all the same? */
+static __always_inline enum sh_verdict sh_choose_none(const struct sh_choice *c)
+{
+	const struct sh_frontend *fe = sh_frontend_at(&c->virt, 0, 0);
+	bool v6 = !sh_addr_is_v4(&c->virt);
+	__u64 word[2];
+
+	if (fe)
+		return sh_reject(fe->service, SH_REASON_UNKNOWN_PORT);
+	sh_word_from_addr(word, &c->virt, v6);
+	if (v6 ? sh_in_nets(&sh_config.service_cidrs, word, true)
+	       : sh_in_nets(&sh_config.service_cidrs, word, false))
+		return sh_drop(0, SH_REASON_UNALLOCATED);
+	return SH_PASS;
+}
+
+/*
  * Answer @c. @return SH_NEXT: a backend was chosen; SH_PASS: no frontend of
- * ours; SH_DROP: counted.
+ * ours; SH_DROP, SH_REJECT: counted.
  */
 __noinline int sh_choose(struct sh_choice *c)
 {
 	const struct sh_frontend *fe;
 	const struct sh_backend *backend;
 	const struct sh_table *table;
+	bool local;
 
 	if (!c)
 		return SH_PASS;
 	fe = sh_frontend_at(&c->virt, c->port, c->proto);
 	if (!fe)
 		fe = sh_node_port_at(c);
-	if (!fe) {
-		fe = sh_frontend_at(&c->virt, 0, 0);
-		return fe ? sh_drop(fe->service, SH_REASON_UNKNOWN_PORT) : SH_PASS;
-	}
+	if (!fe)
+		return sh_choose_none(c);
 	c->service = fe->service;
 	c->flags = fe->flags;
-	table = fe->flags & SH_FE_LOCAL_ONLY ? &fe->local : &fe->cluster;
-	if (!table->size)
-		return sh_drop(fe->service, fe->flags & SH_FE_ANY_USABLE ? SH_REASON_NO_LOCAL
-									 : SH_REASON_NO_BACKEND);
-	backend = sh_select(c, table, fe->algorithm);
+	if (fe->flags & SH_FE_SOURCE_RANGES) {
+		if (c->sourceless)
+			return SH_PASS; /* its packets will tell */
+		if (!sh_source_allowed(c, fe->service))
+			return sh_drop(fe->service, SH_REASON_SOURCE_RANGE);
+	}
+	/* From inside, an outside frontend leads to the whole cluster. */
+	local = fe->flags & SH_FE_LOCAL_ONLY &&
+		!((fe->flags & SH_FE_KIND_MASK) != SH_FE_CLUSTER_IP && c->local_client);
+	table = local ? &fe->local : &fe->cluster;
+	if (!table->size) {
+		if (fe->flags & SH_FE_ANY_USABLE)
+			return sh_drop(fe->service, SH_REASON_NO_LOCAL);
+		return sh_reject(fe->service, SH_REASON_NO_BACKEND);
+	}
+	backend = fe->affinity_seconds ? sh_select_affine(c, fe, table,
+							  local ? SH_BE_IN_LOCAL : SH_BE_IN_CLUSTER)
+				       : sh_select(c, fe, table);
 	if (!backend)
 		return sh_drop(fe->service, SH_REASON_BACKEND_STALE);
 	c->backend_addr = backend->addr;

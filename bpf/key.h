@@ -17,6 +17,7 @@ enum sh_verdict {
 	SH_NEXT = 0,
 	SH_PASS,    /* to the stack, as it is or translated */
 	SH_DROP,    /* counted by sh_drop() */
+	SH_REJECT,  /* the same, and its sender is told */
 	SH_FORWARD, /* out by its next hop */
 	SH_PUNT,    /* XDP only: untouched to TC, which can do more */
 };
@@ -81,6 +82,24 @@ static __always_inline void sh_word_from_addr(__u64 word[2], const struct sh_add
 {
 	word[0] = v6 ? (__u64)addr->w[0] | (__u64)addr->w[1] << 32 : 0;
 	word[1] = v6 ? (__u64)addr->w[2] | (__u64)addr->w[3] << 32 : addr->w[3];
+}
+
+/*
+ * Is the address, in a key's words, in one of the networks? They are read-only
+ * data: the verifier drops the turns that are not used.
+ */
+static __always_inline bool sh_in_nets(const volatile struct sh_nets *nets, const __u64 word[2],
+				       const bool v6)
+{
+	for (__u32 i = 0; i < SH_CIDRS_MAX; i++) {
+		if (i >= (v6 ? nets->n6 : nets->n4))
+			return false;
+		if (v6 ? !((word[0] ^ nets->v6[i].net[0]) & nets->v6[i].mask[0]) &&
+				    !((word[1] ^ nets->v6[i].net[1]) & nets->v6[i].mask[1])
+		       : !(((__u32)word[1] ^ nets->v4[i].net) & nets->v4[i].mask))
+			return true;
+	}
+	return false;
 }
 
 /* One's complement sums (RFC 1071), over words as they were loaded. */

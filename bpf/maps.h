@@ -67,6 +67,21 @@ struct {
 } shunt_sockets SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SH_AFFINITY_DEFAULT);
+	__type(key, struct sh_affinity_key);
+	__type(value, struct sh_affinity);
+} shunt_affinity SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SH_SRCRANGES_MAX);
+	__type(key, struct sh_srcrange_key);
+	__type(value, __u8);
+} shunt_srcranges SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, SH_DROPS_MAX);

@@ -31,4 +31,11 @@ static __always_inline enum sh_verdict sh_drop(__u32 service, enum sh_reason rea
 	return SH_DROP;
 }
 
+/* Refused, and the sender is to know: RST, ICMP port unreachable, ECONNREFUSED. */
+static __always_inline enum sh_verdict sh_reject(__u32 service, enum sh_reason reason)
+{
+	sh_drop(service, reason);
+	return SH_REJECT;
+}
+
 #endif

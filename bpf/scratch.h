@@ -27,13 +27,16 @@ struct sh_entry {
 /* Which backend? A question, and its answer. */
 struct sh_choice {
 	/* in */
+	struct sh_addr client; /* its address; of a socket: its network namespace's cookie */
 	struct sh_addr
-		client; /* what the choice is spread over: an address, or a socket's cookie */
+		source; /* what source ranges see: its address; of a host's socket: the node's */
 	struct sh_addr virt;
+	__u64 cookie; /* of a socket; 0: a packet */
 	__be16 client_port, port;
 	__u8 proto;
-	__u8 loopback; /* a socket of the host means the node by @virt */
-	__u8 pad[2];
+	__u8 loopback;	   /* a socket of the host means the node by @virt */
+	__u8 local_client; /* a pod of this node, or the node itself */
+	__u8 sourceless;   /* a pod's socket: its address is not known yet */
 	/* out */
 	struct sh_addr backend_addr;
 	__be16 backend_port;

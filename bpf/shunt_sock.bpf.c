@@ -74,11 +74,22 @@ static __always_inline bool sh_peer_maybe(const struct sh_peer *peer, bool node_
 	return sh_bit(filter->virtual_or_node, bit);
 }
 
+/* The address that a socket of the host will most likely have. */
+static __always_inline void sh_node_address(struct sh_addr *addr, bool v6)
+{
+	const struct sh_device *node;
+	__u32 zero = 0;
+
+	node = bpf_map_lookup_elem(&shunt_devices, &zero);
+	if (node)
+		*addr = v6 ? node->addr6 : node->addr4;
+}
+
 /* Which backend this socket gets. @return as sh_choose() */
 static __always_inline enum sh_verdict
 sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_choice *choice)
 {
-	__u64 netns = bpf_get_netns_cookie(ctx), cookie;
+	__u64 netns = bpf_get_netns_cookie(ctx);
 	bool host = sh_in_host(netns);
 	bool loopback = host && sh_is_loopback(&peer->addr);
 
@@ -86,15 +97,17 @@ sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_
 		return SH_PASS;
 	if (!sh_peer_maybe(peer, loopback))
 		return SH_PASS;
-	cookie = bpf_get_socket_cookie(ctx);
-	choice->client.w[0] = (__u32)(cookie >> 32);
-	choice->client.w[1] = (__u32)cookie;
+	choice->cookie = bpf_get_socket_cookie(ctx);
 	choice->client.w[2] = (__u32)(netns >> 32);
 	choice->client.w[3] = (__u32)netns;
 	choice->virt = peer->addr;
 	choice->port = peer->port;
 	choice->proto = ctx->protocol;
 	choice->loopback = loopback;
+	choice->local_client = true;
+	choice->sourceless = !host;
+	if (host)
+		sh_node_address(&choice->source, !sh_addr_is_v4(&peer->addr));
 	return sh_choose(choice);
 }
 
@@ -137,9 +150,11 @@ static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bo
 	switch (sh_sock_choose(ctx, &peer, &choice)) {
 	case SH_NEXT:
 		break;
-	case SH_DROP:
-		if (sh_config.set_retval) /* else it is EPERM */
+	case SH_REJECT:
+		if (sh_config.set_retval) /* else it is EPERM, as for a drop */
 			bpf_set_retval(-ECONNREFUSED);
+		return 0;
+	case SH_DROP:
 		return 0;
 	default:
 		return 1;

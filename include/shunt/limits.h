@@ -31,9 +31,11 @@
 #define SH_FLOWS6_DEFAULT    262144
 #define SH_SOCKETS_DEFAULT   65536
 
-#define SH_DEVICES_MAX	 4096 /* edges of one node */
-#define SH_NODEADDRS_MAX 256
-#define SH_DROPS_MAX	 65536 /* counted pairs of Service and reason */
-#define SH_CIDRS_MAX	 8     /* Service CIDRs, cluster CIDRs: of each, both families */
+#define SH_DEVICES_MAX	    4096 /* edges of one node */
+#define SH_NODEADDRS_MAX    256
+#define SH_AFFINITY_DEFAULT 131072 /* remembered clients */
+#define SH_SRCRANGES_MAX    65536
+#define SH_DROPS_MAX	    65536 /* counted pairs of Service and reason */
+#define SH_CIDRS_MAX	    8	  /* Service CIDRs, cluster CIDRs: of each, both families */
 
 #endif

@@ -13,6 +13,8 @@
  *   shunt_flows4/6    array, mmap     programs               programs, user
  *   shunt_nodeaddrs   hash            user                   programs, once per new flow
  *   shunt_devices     hash            user                   programs, once per new flow
+ *   shunt_affinity    LRU hash        programs               programs, once per new flow
+ *   shunt_srcranges   LPM trie        user                   programs, once per new flow
  *   shunt_sockets     LRU hash        programs               programs: recvmsg, getpeername
  *   shunt_drops       per-CPU hash    programs               user
  *   shunt_meta        hash            user                   user: names, for `get`
@@ -55,6 +57,7 @@ _Static_assert(sizeof(struct sh_frontend_key) == 20, "hash keys carry no padding
 enum sh_algorithm { SH_MAGLEV = 0, SH_RANDOM, SH_LEAST_CONN };
 
 enum sh_frontend_flags {
+	SH_FE_CLUSTER_IP = 0x0,	   /* the first of enum frontend_kind */
 	SH_FE_KIND_MASK = 0x3,	   /* enum frontend_kind */
 	SH_FE_LOCAL_ONLY = 0x4,	   /* its traffic policy is Local */
 	SH_FE_SOURCE_RANGES = 0x8, /* consult shunt_srcranges */
@@ -298,6 +301,31 @@ struct sh_socket {
 };
 _Static_assert(sizeof(struct sh_socket) == 32, "no padding");
 
+/* ---- shunt_affinity ------------------------------------------------------ */
+
+/* Session affinity ClientIP: by Service port, whichever of its frontends is used. */
+struct sh_affinity_key {
+	struct sh_addr client; /* its address; of a socket: its network namespace's cookie */
+	__u32 service;
+	__u32 socket; /* 1: client is a cookie */
+};
+
+struct sh_affinity {
+	__u64 jiffies; /* of the last new connection */
+	__u32 backend; /* id */
+	__u32 pad;
+};
+
+/* ---- shunt_srcranges ------------------------------------------------------- */
+
+/* loadBalancerSourceRanges: a client that is found is let in. */
+struct sh_srcrange_key {
+	__u32 prefix; /* bits that count: 32 for the service, and the network's */
+	__u32 service;
+	struct sh_addr addr;
+};
+_Static_assert(sizeof(struct sh_srcrange_key) == 24, "trie keys carry no padding");
+
 /* ---- shunt_drops --------------------------------------------------------- */
 
 struct sh_drop_key {
@@ -340,8 +368,17 @@ _Static_assert(sizeof(struct sh_meta) == 256, "four lines");
 
 /* ---- shunt_control and the programs' settings ----------------------------- */
 
-struct sh_cidr {
-	struct sh_addr net, mask; /* IPv4: mapped, mask's first 96 bits set */
+/* Networks of one family, as their words stand in struct sh_key. */
+struct sh_net4 {
+	__be32 net, mask;
+};
+struct sh_net6 {
+	__u64 net[2], mask[2];
+};
+struct sh_nets {
+	__u32 n4, n6;
+	struct sh_net4 v4[SH_CIDRS_MAX];
+	struct sh_net6 v6[SH_CIDRS_MAX];
 };
 
 #define SH_EXPIRE_NEVER 0x7fff
@@ -352,6 +389,8 @@ struct sh_config {
 	__u32 bucket_mask4, bucket_mask6; /* buckets - 1 */
 	__u32 stamp_shift;		  /* jiffies >> shift is the flow stamp, of about 16 s */
 	__u32 stamp_ms;			  /* one unit of it */
+	__u32 hz;			  /* jiffies in a second */
+	__u32 pad0;
 	/*
 	 * By enum sh_flow_state: a flow that has been idle for more stamps may go.
 	 * -1: at any time; SH_EXPIRE_NEVER: a state that has no age.
@@ -360,15 +399,15 @@ struct sh_config {
 	__u32 n_slots, n_backends; /* sizes of these maps */
 	__u16 snat_min, snat_max;  /* host order, inclusive */
 	__u16 host_min, host_max;  /* ip_local_port_range */
-	__u16 n_service_cidrs, n_cluster_cidrs;
-	__u16 socket_lb; /* enum sh_socket_lb */
+	__u16 socket_lb;	   /* enum sh_socket_lb */
 	__u16 masquerade_all;
 	__u16 csum_ipv6;  /* bpf_l4_csum_replace() knows BPF_F_IPV6 (Linux 6.16) */
 	__u16 set_retval; /* bpf_set_retval() is there (Linux 5.18) */
-	__u16 pad[2];
+	__u16 ping_vips;  /* answer pings of virtual addresses */
+	__u16 pad[3];
 	__u64 netns_cookie; /* of the network namespace that is the host's */
-	struct sh_cidr service_cidrs[SH_CIDRS_MAX];
-	struct sh_cidr cluster_cidrs[SH_CIDRS_MAX];
+	struct sh_nets service_cidrs;
+	struct sh_nets cluster_cidrs;
 };
 
 enum sh_socket_lb { SH_SOCKET_LB_OFF = 0, SH_SOCKET_LB_HOST, SH_SOCKET_LB_ON };

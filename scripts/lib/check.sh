@@ -6,7 +6,6 @@
 # Everything it made goes when it ends, however it ends.
 # shellcheck disable=SC2034 # names for the tests
 set -uo pipefail
-shopt -s extglob
 
 PREFIX=${PREFIX:-shunt-t$$}
 # shellcheck source=net.sh
@@ -35,18 +34,20 @@ cleanup()
 	exit "$status"
 }
 
-# What the nodes' kernels hold, when something went wrong.
+# What was dropped, when something went wrong; $KEEP set: leave it up to be looked at.
 tell_state()
 {
-	local n what
+	local n
 
 	for n in 1 2; do
 		[[ -d $NET_DIR/bpf/node-$n ]] || continue
-		for what in services backends drops; do
-			printf -- '--- node-%s: %s\n' "$n" "$what"
-			node_shunt "$n" get "$what" -A -o wide || :
-		done
+		printf 'node-%s: ' "$n"
+		node_shunt "$n" get drops -A -o wide || :
 	done
+	if [[ ${KEEP:-} ]]; then
+		printf 'left up: PREFIX=%s scripts/playground shell node-1\n' "$PREFIX"
+		exit 1
+	fi
 }
 
 trap cleanup EXIT
@@ -121,7 +122,7 @@ reach()
 
 	got=$(hits "$from" "$proto" "$target" -n 64 "$@" 2>&1) ||
 		die "$from: $proto $target $*: $(grep '^hit:' <<<"$got")"
-	[[ $expected == *" from "* ]] || got=${got//" from "+([^$'\n'])/}
+	[[ $expected == *" from "* ]] || got=$(sed 's/ from .*//' <<<"$got")
 	got=$(sort -u <<<"$got" | paste -sd,)
 	equal "$got" "$expected" "$from: $proto $target $*: answered by"
 }

@@ -31,6 +31,15 @@ void service_entry_free(struct service_entry *entry)
 	free(entry);
 }
 
+/* @table: where uthash says that it put @entry; NULL: it had no memory. */
+static int hash_added(void *entry, const void *table)
+{
+	if (table)
+		return 0;
+	free(entry);
+	return -ENOMEM;
+}
+
 static int adopt_service(struct publisher *publisher, uint32_t id, const struct sh_meta *meta)
 {
 	struct service_entry *entry = calloc(1, sizeof(*entry));
@@ -47,7 +56,7 @@ static int adopt_service(struct publisher *publisher, uint32_t id, const struct 
 	HASH_ADD(hh, publisher->services, key, sizeof(entry->key), entry);
 	if (id >= publisher->next_service)
 		publisher->next_service = id + 1;
-	return 0;
+	return hash_added(entry, entry->hh.tbl);
 }
 
 static int adopt_node(struct publisher *publisher, uint32_t id, const struct sh_meta *meta)
@@ -61,7 +70,7 @@ static int adopt_node(struct publisher *publisher, uint32_t id, const struct sh_
 	HASH_ADD_STR(publisher->nodes, name, entry);
 	if (id >= publisher->next_node)
 		publisher->next_node = id + 1;
-	return 0;
+	return hash_added(entry, entry->hh.tbl);
 }
 
 /* Walk a hash map. @each gets the key and the value. */
@@ -104,6 +113,8 @@ static int adopt_frontend(void *arg, const void *key, const void *value)
 	memcpy(&entry->key, key, sizeof(entry->key));
 	memcpy(&entry->value, value, sizeof(entry->value));
 	HASH_ADD(hh, publisher->frontends, key, sizeof(entry->key), entry);
+	if (!entry->hh.tbl)
+		return hash_added(entry, NULL);
 	if ((entry->value.flags & SH_FE_KIND_MASK) == FRONTEND_NODE_PORT)
 		filter_node_port(publisher->filter, entry->key.port, true);
 	else
@@ -121,8 +132,22 @@ static int adopt_nodeaddr(void *arg, const void *key, const void *value)
 	memcpy(&entry->addr, key, sizeof(entry->addr));
 	entry->flags = ((const struct sh_nodeaddr *)value)->flags;
 	HASH_ADD(hh, publisher->nodeaddrs, addr, sizeof(entry->addr), entry);
+	if (!entry->hh.tbl)
+		return hash_added(entry, NULL);
 	filter_node(publisher->filter, &entry->addr, true);
 	return 0;
+}
+
+static int adopt_srcrange(void *arg, const void *key, const void *value)
+{
+	struct srcrange_entry *entry = calloc(1, sizeof(*entry));
+	struct publisher *publisher = arg;
+
+	if (!entry)
+		return -ENOMEM;
+	memcpy(&entry->key, key, sizeof(entry->key));
+	HASH_ADD(hh, publisher->srcranges, key, sizeof(entry->key), entry);
+	return hash_added(entry, entry->hh.tbl);
 }
 
 /* Services by id, for what names them so. */
@@ -249,6 +274,9 @@ static int adopt_all(struct dataplane *dp, struct publisher *publisher)
 		ret = map_walk(dp->map_fd[DP_MAP_NODEADDRS], sizeof(struct sh_addr),
 			       sizeof(struct sh_nodeaddr), adopt_nodeaddr, publisher);
 	if (!ret)
+		ret = map_walk(dp->map_fd[DP_MAP_SRCRANGES], sizeof(struct sh_srcrange_key), 1,
+			       adopt_srcrange, publisher);
+	if (!ret)
 		ret = by_id_make(&by_id, publisher);
 	if (!ret)
 		ret = adopt_backends(dp, publisher, &by_id);
@@ -283,6 +311,7 @@ void publisher_free(struct publisher *publisher)
 	struct service_entry *service, *next_service;
 	struct frontend_entry *frontend, *next_frontend;
 	struct nodeaddr_entry *nodeaddr, *next_nodeaddr;
+	struct srcrange_entry *srcrange, *next_srcrange;
 	struct node_entry *node, *next_node;
 
 	if (!publisher)
@@ -298,6 +327,10 @@ void publisher_free(struct publisher *publisher)
 	HASH_ITER(hh, publisher->nodeaddrs, nodeaddr, next_nodeaddr) {
 		HASH_DEL(publisher->nodeaddrs, nodeaddr);
 		free(nodeaddr);
+	}
+	HASH_ITER(hh, publisher->srcranges, srcrange, next_srcrange) {
+		HASH_DEL(publisher->srcranges, srcrange);
+		free(srcrange);
 	}
 	HASH_ITER(hh, publisher->nodes, node, next_node) {
 		HASH_DEL(publisher->nodes, node);

@@ -36,6 +36,7 @@ static void config_time(struct sh_config *config)
 	config->stamp_shift = 4;
 	while ((tick_ns << config->stamp_shift) / 1000000 < STAMP_MS_LEAST)
 		config->stamp_shift++;
+	config->hz = (uint32_t)(1000000000u / tick_ns);
 	config->stamp_ms = (uint32_t)((tick_ns << config->stamp_shift) / 1000000);
 }
 
@@ -107,17 +108,29 @@ static bool probe_csum_ipv6(void)
 	return !ret && (int)run.retval >= 0;
 }
 
-static void config_cidrs(struct sh_cidr *out, const struct addr_net *nets, size_t n)
+static void config_net(struct sh_nets *out, const struct addr_net *net)
 {
-	size_t i, bit, first;
+	bool v4 = addr_family(&net->addr) == FAMILY_IPV4;
+	uint32_t bits = v4 ? 96 + net->len : net->len, bit;
+	struct sh_addr mask = { 0 };
 
-	for (i = 0; i < n; i++) {
-		out[i].net = nets[i].addr;
-		memset(&out[i].mask, 0, sizeof(out[i].mask));
-		first = addr_family(&nets[i].addr) == FAMILY_IPV4 ? 96 : 0;
-		for (bit = 0; bit < first + nets[i].len; bit++)
-			out[i].mask.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	for (bit = 0; bit < bits; bit++)
+		mask.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	if (v4) {
+		out->v4[out->n4].net = net->addr.w[3];
+		out->v4[out->n4++].mask = mask.w[3];
+	} else {
+		memcpy(out->v6[out->n6].net, &net->addr, sizeof(net->addr));
+		memcpy(out->v6[out->n6++].mask, &mask, sizeof(mask));
 	}
+}
+
+static void config_nets(struct sh_nets *out, const struct addr_net *nets, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		config_net(out, &nets[i]);
 }
 
 int config_make(const struct settings *settings, struct sh_config *out, struct err *err)
@@ -146,10 +159,8 @@ int config_make(const struct settings *settings, struct sh_config *out, struct e
 	config.csum_ipv6 = probe_csum_ipv6();
 	config.set_retval = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
 						    BPF_FUNC_set_retval, NULL) == 1;
-	config.n_service_cidrs = (uint16_t)settings->n_service_cidrs;
-	config_cidrs(config.service_cidrs, settings->service_cidrs, settings->n_service_cidrs);
-	config.n_cluster_cidrs = (uint16_t)settings->n_cluster_cidrs;
-	config_cidrs(config.cluster_cidrs, settings->cluster_cidrs, settings->n_cluster_cidrs);
+	config_nets(&config.service_cidrs, settings->service_cidrs, settings->n_service_cidrs);
+	config_nets(&config.cluster_cidrs, settings->cluster_cidrs, settings->n_cluster_cidrs);
 	*out = config;
 	return 0;
 }

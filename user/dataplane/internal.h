@@ -19,6 +19,8 @@
 	X(NODEADDRS, "shunt_nodeaddrs") \
 	X(DEVICES, "shunt_devices")     \
 	X(SOCKETS, "shunt_sockets")     \
+	X(AFFINITY, "shunt_affinity")   \
+	X(SRCRANGES, "shunt_srcranges") \
 	X(DROPS, "shunt_drops")         \
 	X(META, "shunt_meta")
 

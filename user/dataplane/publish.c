@@ -87,7 +87,12 @@ static int frontend_add(struct commit *commit, const struct sh_frontend_key *key
 		return ret;
 	}
 	HASH_ADD(hh, publisher->frontends, key, sizeof(entry->key), entry);
-	return 0;
+	if (entry->hh.tbl)
+		return 0;
+	(void)bpf_map_delete_elem(commit->dp->map_fd[DP_MAP_FRONTENDS], key);
+	filter_frontend(publisher, key, value->flags, false);
+	free(entry);
+	return -ENOMEM;
 }
 
 static int frontend_put(struct commit *commit, const struct sh_frontend_key *key,
@@ -232,6 +237,86 @@ static int put_frontends(struct commit *commit, const struct staged *staged)
 	return ret;
 }
 
+/* ---- source ranges --------------------------------------------------------- */
+
+static int srcrange_put(struct commit *commit, uint32_t service, const struct addr_net *net)
+{
+	struct publisher *publisher = commit->publisher;
+	struct sh_srcrange_key key = { .service = service, .addr = net->addr };
+	struct srcrange_entry *entry;
+	const uint8_t allowed = 1;
+
+	key.prefix = 32 + net->len + (addr_family(&net->addr) == FAMILY_IPV4 ? 96 : 0);
+	HASH_FIND(hh, publisher->srcranges, &key, sizeof(key), entry);
+	if (entry) {
+		entry->keep = true;
+		return 0;
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return -ENOMEM;
+	entry->key = key;
+	entry->keep = true;
+	HASH_ADD(hh, publisher->srcranges, key, sizeof(entry->key), entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return -ENOMEM;
+	}
+	return bpf_map_update_elem(commit->dp->map_fd[DP_MAP_SRCRANGES], &key, &allowed, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
+static bool node_within(const struct commit *commit, const struct addr_net *net)
+{
+	const struct nodeaddr_entry *entry;
+
+	for (entry = commit->publisher->nodeaddrs; entry; entry = entry->hh.next) {
+		if (addr_net_contains(net, &entry->addr))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Before the frontends that ask for them. Where the node itself is let in, so
+ * is what it sends from the load balancer's own address.
+ */
+static int put_srcranges(struct commit *commit, const struct staged *staged)
+{
+	const struct want_service *want = staged->want;
+	struct addr_net self;
+	bool node = false;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < want->n_source_ranges && !ret; i++) {
+		node = node || node_within(commit, &want->source_ranges[i]);
+		ret = srcrange_put(commit, staged->entry->id, &want->source_ranges[i]);
+	}
+	for (i = 0; node && i < want->n_frontends && !ret; i++) {
+		if (want->frontends[i].kind != FRONTEND_LOAD_BALANCER)
+			continue;
+		self.addr = want->frontends[i].addr;
+		self.len = want->family == FAMILY_IPV4 ? 32 : 128;
+		ret = srcrange_put(commit, staged->entry->id, &self);
+	}
+	return ret;
+}
+
+static void srcranges_sweep(struct dataplane *dp)
+{
+	struct srcrange_entry *entry, *next;
+
+	HASH_ITER(hh, dp->publisher->srcranges, entry, next) {
+		if (entry->keep)
+			continue;
+		(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_SRCRANGES], &entry->key);
+		HASH_DEL(dp->publisher->srcranges, entry);
+		free(entry);
+	}
+}
+
 static int put_meta(struct commit *commit, const struct staged *staged)
 {
 	struct sh_meta_key key = { .kind = SH_META_SERVICE, .id = staged->entry->id };
@@ -246,13 +331,18 @@ static int put_meta(struct commit *commit, const struct staged *staged)
 static int commit_all(struct commit *commit, struct err *err)
 {
 	struct frontend_entry *entry;
+	struct srcrange_entry *range;
 	size_t i;
 	int ret;
 
 	for (entry = commit->publisher->frontends; entry; entry = entry->hh.next)
 		entry->keep = false;
+	for (range = commit->publisher->srcranges; range; range = range->hh.next)
+		range->keep = false;
 	for (i = 0; i < commit->stage->n; i++) {
 		ret = put_meta(commit, &commit->stage->v[i]);
+		if (!ret)
+			ret = put_srcranges(commit, &commit->stage->v[i]);
 		if (!ret)
 			ret = put_frontends(commit, &commit->stage->v[i]);
 		if (!ret)
@@ -287,6 +377,10 @@ static int nodeaddr_put(struct dataplane *dp, const struct sh_addr *addr, uint32
 		entry->flags = flags;
 		entry->keep = true;
 		HASH_ADD(hh, publisher->nodeaddrs, addr, sizeof(entry->addr), entry);
+		if (!entry->hh.tbl) {
+			free(entry);
+			return -ENOMEM;
+		}
 		filter_node(publisher->filter, addr, true);
 	}
 	return bpf_map_update_elem(dp->map_fd[DP_MAP_NODEADDRS], addr, &value, BPF_ANY) ? -errno
@@ -499,6 +593,7 @@ static int commit_finish(struct commit *commit, struct retired *retired, struct 
 		if (!frontend->keep)
 			frontend_remove(commit->dp, frontend);
 	}
+	srcranges_sweep(commit->dp);
 	retire_services(commit, retired);
 	return retire_free(commit, retired, err);
 }

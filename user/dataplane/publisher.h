@@ -7,6 +7,8 @@
 #ifndef SHUNT_USER_PUBLISHER_H
 #define SHUNT_USER_PUBLISHER_H
 
+/* No memory for a table: the element is not added, which its adder sees by hh.tbl. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "dataplane/filter.h"
@@ -55,6 +57,12 @@ struct nodeaddr_entry {
 	UT_hash_handle hh;
 };
 
+struct srcrange_entry {
+	struct sh_srcrange_key key;
+	bool keep;
+	UT_hash_handle hh;
+};
+
 struct node_entry {
 	char name[SH_SUBDOMAIN_MAX + 1];
 	uint16_t id;
@@ -65,6 +73,7 @@ struct publisher {
 	struct service_entry *services;	  /* by key */
 	struct frontend_entry *frontends; /* by key */
 	struct nodeaddr_entry *nodeaddrs; /* by address */
+	struct srcrange_entry *srcranges; /* by key */
 	struct node_entry *nodes;	  /* by name */
 	struct slots slots;
 	struct filter *filter;

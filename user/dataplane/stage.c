@@ -53,6 +53,10 @@ static uint16_t node_id(struct stage *stage, const char *name)
 	memcpy(entry->name, name, strlen(name));
 	entry->id = (uint16_t)publisher->next_node++;
 	HASH_ADD_STR(publisher->nodes, name, entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return 0;
+	}
 	return entry->id;
 }
 
