@@ -104,8 +104,13 @@ static __always_inline int sh_bind_port(struct sh_entry *entry, const bool v6)
 	int index = -EEXIST;
 
 	for (int i = 0; i < SH_PORT_TRIES && index == -EEXIST; i++) {
-		if (i || (entry->flags & SH_FLOW_SNAT && !sh_port_keepable(entry->from.sport)))
+		if (entry->from.proto == IPPROTO_SCTP) { /* its checksum covers the ports */
+			if (i)
+				break;
+		} else if (i ||
+			   (entry->flags & SH_FLOW_SNAT && !sh_port_keepable(entry->from.sport))) {
 			entry->to.sport = sh_port_draw();
+		}
 		index = v6 ? sh_bind_reply6(entry) : sh_bind_reply4(entry);
 	}
 	return index;

@@ -40,6 +40,15 @@ static __always_inline void sh_ctx_prepare(sh_ctx *ctx)
 }
 
 /*
+ * Bytes that no checksum of the packet makes up for were changed: where the
+ * device has summed up the whole packet (CHECKSUM_COMPLETE), that sum follows.
+ */
+static __always_inline void sh_ctx_sum_changed(sh_ctx *ctx, __u32 delta)
+{
+	bpf_csum_update(ctx, sh_csum_fold(delta));
+}
+
+/*
  * The L4 checksum at @check, which on a veth or before an offloading NIC is
  * only a partial one: the helper knows. After this no pointer into the packet
  * is valid.
@@ -51,6 +60,10 @@ static __always_inline bool sh_ctx_l4_csum(sh_ctx *ctx, __sum16 *check,
 	__u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
 	__u32 ports = (__u32)delta->all + (__u16)~delta->addrs;
 
+	if (udp && !*check) { /* none was made (RFC 768) */
+		sh_ctx_sum_changed(ctx, v6 ? delta->all : ports);
+		return true;
+	}
 	if (bpf_l4_csum_replace(ctx, offset, 0, delta->addrs,
 				flags | BPF_F_PSEUDO_HDR |
 					(v6 && sh_config.csum_ipv6 ? BPF_F_IPV6 : 0)))
@@ -68,12 +81,15 @@ static __always_inline bool sh_ctx_l4_csum(sh_ctx *ctx, __sum16 *check,
 }
 
 /*
- * Out of @ifindex. Where the Ethernet header is not @complete the kernel finds
- * the neighbour, and waits for it if it must. @return the hook's code
+ * Out of @ifindex, with SH_FORWARD. Where the Ethernet header is not @complete
+ * the kernel finds the neighbour, and waits for it if it must.
  */
-static __always_inline int sh_ctx_leave(sh_ctx *ctx, __u32 ifindex, bool complete)
+static __always_inline void sh_ctx_leave(sh_ctx *ctx, __u32 ifindex, bool complete)
 {
-	return (int)(complete ? bpf_redirect(ifindex, 0) : bpf_redirect_neigh(ifindex, NULL, 0, 0));
+	if (complete)
+		bpf_redirect(ifindex, 0);
+	else
+		bpf_redirect_neigh(ifindex, NULL, 0, 0);
 }
 
 #endif

@@ -8,6 +8,7 @@
 typedef struct xdp_md sh_ctx;
 
 #define SH_CTX_XDP 1 /* for an `if` that the compiler decides */
+#define SH_PUNTS     /* what is rare, TC on the same device does */
 
 static __always_inline void *sh_ctx_data(const sh_ctx *ctx)
 {
@@ -26,11 +27,19 @@ static __always_inline __u32 sh_ctx_ifindex(const sh_ctx *ctx)
 
 static __always_inline __u32 sh_ctx_len(const sh_ctx *ctx)
 {
-	return ctx->data_end - ctx->data;
+	__u64 len = (__u64)(sh_ctx_end(ctx) - sh_ctx_data(ctx));
+
+	asm volatile("" : "+r"(len)); /* a difference of pointers, not of halves of them */
+	return (__u32)len;
 }
 
 /* A frame's head is always readable here. */
 static __always_inline void sh_ctx_prepare(sh_ctx *ctx)
+{
+}
+
+/* A frame has no sum of its own yet. */
+static __always_inline void sh_ctx_sum_changed(sh_ctx *ctx, __u32 delta)
 {
 }
 
@@ -46,10 +55,9 @@ static __always_inline bool sh_ctx_l4_csum(sh_ctx *ctx, __sum16 *check,
 	return true;
 }
 
-/* Out of the device it came in by, the only one that is sure to take it. */
-static __always_inline int sh_ctx_leave(sh_ctx *ctx, __u32 ifindex, bool complete)
+/* With SH_FORWARD a frame leaves by the device it came in by: XDP_TX. */
+static __always_inline void sh_ctx_leave(sh_ctx *ctx, __u32 ifindex, bool complete)
 {
-	return XDP_TX;
 }
 
 #endif

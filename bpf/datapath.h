@@ -18,6 +18,10 @@
 #include "filter.h"
 #include "flow.h"
 #include "forward.h"
+#if !SH_CTX_XDP
+#include "fragment.h"
+#include "icmp.h"
+#endif
 #include "parse.h"
 #include "rewrite.h"
 
@@ -88,7 +92,7 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 {
 	bool found = sh_flow_find(&pkt->key, hit, v6);
 	enum sh_verdict verdict;
-	__u32 index;
+	__u32 index = 0;
 
 	if (found && !sh_flow_steady(hit, &pkt->key, pkt->tcp_flags)) {
 		struct sh_scratch *scratch = sh_scratch();
@@ -101,7 +105,7 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 				 : sh_flow_touch4(&scratch->touch);
 		}
 		if (ret == SH_DROP)
-			return sh_drop(0, SH_REASON_BACKEND_GONE);
+			return sh_reject(0, SH_REASON_BACKEND_GONE);
 		hit->word = *(volatile __u32 *)hit->word_at;
 		found = ret == SH_NEXT && sh_flow_is(hit->flow, &pkt->key, v6);
 	}
@@ -117,22 +121,99 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 	return SH_NEXT;
 }
 
-/* One packet of TCP or UDP. @action: the hook's code, where the verdict is SH_FORWARD. */
-static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *pkt, int *action,
-						    const bool v6)
+#if SH_CTX_XDP
+
+/* XDP leaves to TC what needs an answer, and what has no ports. */
+static __always_inline enum sh_verdict sh_answer(sh_ctx *ctx, const struct sh_pkt *pkt,
+						 enum sh_verdict verdict, const bool v6)
+{
+	return verdict;
+}
+
+static __always_inline enum sh_verdict sh_special(sh_ctx *ctx, struct sh_pkt *pkt, const bool v6)
+{
+	return pkt->fragment || sh_is_icmp(pkt, v6) ? SH_PUNT : SH_NEXT;
+}
+
+#else
+
+static __always_inline struct sh_question *sh_question(sh_ctx *ctx, const struct sh_pkt *pkt,
+						       const bool v6)
+{
+	struct sh_scratch *scratch = sh_scratch();
+	struct sh_question *q;
+
+	if (!scratch)
+		return NULL;
+	q = &scratch->question;
+	q->key = pkt->key;
+	q->l3 = (__u32)(pkt->l3 - sh_ctx_data(ctx));
+	q->l4 = (__u32)(pkt->l4 - sh_ctx_data(ctx));
+	q->l3_bytes = v6 ? bpf_ntohs(((struct ipv6hdr *)pkt->l3)->payload_len) +
+				      (__u32)sizeof(struct ipv6hdr)
+			 : bpf_ntohs(((struct iphdr *)pkt->l3)->tot_len);
+	return q;
+}
+
+/* A packet that is refused, or that dies here, is answered where it may be. */
+static __always_inline enum sh_verdict sh_answer(sh_ctx *ctx, const struct sh_pkt *pkt,
+						 enum sh_verdict verdict, const bool v6)
+{
+	struct sh_question *q;
+
+	if (verdict != SH_REJECT)
+		return verdict;
+	q = sh_question(ctx, pkt, v6);
+	if (!q || !pkt->ports)
+		return SH_DROP;
+	verdict = (enum sh_verdict)sh_answer_refused(ctx, q, v6);
+	return verdict;
+}
+
+/* ICMP, and fragments. @return SH_NEXT: an ordinary packet, its key complete */
+static __always_inline enum sh_verdict sh_special(sh_ctx *ctx, struct sh_pkt *pkt, const bool v6)
+{
+	struct sh_question *q;
+	enum sh_verdict verdict;
+
+	if (sh_is_icmp(pkt, v6)) {
+		q = sh_question(ctx, pkt, v6);
+		if (!q)
+			return SH_PASS;
+		verdict = (enum sh_verdict)(v6 ? sh_icmp6(ctx, q) : sh_icmp4(ctx, q));
+		return verdict;
+	}
+	if (pkt->later_fragment && !sh_fragment_recall(pkt))
+		return pkt->key.direction == SH_INGRESS && sh_filter_maybe(&pkt->key, v6)
+			       ? sh_drop(0, SH_REASON_FRAGMENT)
+			       : SH_PASS;
+	return SH_NEXT;
+}
+
+#endif
+
+/* One packet of a protocol of ours. */
+static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *pkt, const bool v6)
 {
 	__u32 len = sh_ctx_len(ctx);
 	enum sh_verdict verdict;
 	struct sh_plan plan;
 	struct sh_hit hit;
 
+	if (pkt->fragment || sh_is_icmp(pkt, v6)) {
+		verdict = sh_special(ctx, pkt, v6);
+		if (verdict)
+			return verdict;
+	}
 	if (!sh_filter_maybe(&pkt->key, v6))
 		return SH_PASS;
-	if (!pkt->ports)
-		return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_FRAGMENT);
+#if !SH_CTX_XDP
+	if (pkt->fragment && pkt->ports)
+		sh_fragment_remember(pkt);
+#endif
 	verdict = sh_find_or_bind(ctx, pkt, &plan, &hit, v6);
 	if (verdict)
-		return verdict;
+		return sh_answer(ctx, pkt, verdict, v6);
 	if (plan.forward) {
 		if (sh_ttl_spent(pkt, v6))
 			return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_TTL);
@@ -148,18 +229,17 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 	hit.flow->bytes += len;
 	if (plan.forward && plan.hop.resolved)
 		sh_hop_store(pkt->eth, &plan.hop);
-	sh_rewrite_l3(pkt, &plan.rw, plan.forward, v6);
+	sh_rewrite_l3(ctx, pkt, &plan.rw, plan.forward, v6);
 	if (!sh_rewrite_l4(ctx, pkt, &plan.rw, v6))
 		return sh_drop(0, SH_REASON_REWRITE);
 	if (!plan.forward)
 		return SH_PASS;
-	*action = sh_ctx_leave(ctx, plan.hop.ifindex, plan.hop.resolved);
+	sh_ctx_leave(ctx, plan.hop.ifindex, plan.hop.resolved);
 	return SH_FORWARD;
 }
 
 /* The whole of it, for one hook. */
-static __always_inline enum sh_verdict sh_datapath(sh_ctx *ctx, enum sh_direction direction,
-						   int *action)
+static __always_inline enum sh_verdict sh_datapath(sh_ctx *ctx, enum sh_direction direction)
 {
 	struct sh_pkt pkt = { .key = { .direction = direction } };
 	struct sh_cursor cursor;
@@ -170,9 +250,9 @@ static __always_inline enum sh_verdict sh_datapath(sh_ctx *ctx, enum sh_directio
 	if (!sh_parse_eth(&cursor, &pkt))
 		return SH_PASS;
 	if (pkt.proto == ETH_P_IP && sh_parse_ip(ctx, &cursor, &pkt, false))
-		return sh_translate(ctx, &pkt, action, false);
+		return sh_translate(ctx, &pkt, false);
 	if (pkt.proto == ETH_P_IPV6 && sh_parse_ip(ctx, &cursor, &pkt, true))
-		return sh_translate(ctx, &pkt, action, true);
+		return sh_translate(ctx, &pkt, true);
 	return SH_PASS;
 }
 

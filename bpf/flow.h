@@ -307,6 +307,7 @@ static __always_inline void sh_flow_fill(struct sh_flow *flow, const struct sh_e
 		flow->to_daddr = (__be32)to->dst[1];
 	}
 	addrs = 0;
+#pragma clang loop unroll(disable) /* unrolled it takes too much stack */
 	for (int i = 0; i < 2; i++) {
 		addrs += sh_csum_fold(~from->src[i]) + sh_csum_fold(~from->dst[i]);
 		addrs += sh_csum_fold(to->src[i]) + sh_csum_fold(to->dst[i]);
@@ -454,11 +455,6 @@ static __always_inline int sh_insert_any(const struct sh_entry *entry, const boo
 }
 
 /* ---- the flow's life ------------------------------------------------------ */
-
-#define SH_TCP_FIN 0x01
-#define SH_TCP_SYN 0x02
-#define SH_TCP_RST 0x04
-#define SH_TCP_ACK 0x10
 
 /* State and stamp of a word whose flow goes on. Loses to anybody who changed it meanwhile. */
 static __always_inline void sh_set_state(const struct sh_hit *hit, enum sh_flow_state state)

@@ -143,7 +143,7 @@ static __always_inline enum sh_verdict sh_choose_none(const struct sh_choice *c)
 	bool v6 = !sh_addr_is_v4(&c->virt);
 	__u64 word[2];
 
-	if (fe)
+	if (fe && (fe->flags & SH_FE_KIND_MASK) == SH_FE_CLUSTER_IP)
 		return sh_reject(fe->service, SH_REASON_UNKNOWN_PORT);
 	sh_word_from_addr(word, &c->virt, v6);
 	if (v6 ? sh_in_nets(&sh_config.service_cidrs, word, true)

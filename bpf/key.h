@@ -9,6 +9,11 @@
 
 #include "maps.h"
 
+#define SH_TCP_FIN 0x01
+#define SH_TCP_SYN 0x02
+#define SH_TCP_RST 0x04
+#define SH_TCP_ACK 0x10
+
 /* Ethernet, two VLAN tags, IPv6 and some extension headers, TCP. */
 #define SH_HEADER_BYTES 128
 
@@ -91,6 +96,7 @@ static __always_inline void sh_word_from_addr(__u64 word[2], const struct sh_add
 static __always_inline bool sh_in_nets(const volatile struct sh_nets *nets, const __u64 word[2],
 				       const bool v6)
 {
+#pragma unroll /* else clang walks a pointer, in a way that the verifier refuses */
 	for (__u32 i = 0; i < SH_CIDRS_MAX; i++) {
 		if (i >= (v6 ? nets->n6 : nets->n4))
 			return false;

@@ -74,6 +74,13 @@ struct {
 } shunt_affinity SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SH_FRAGS_MAX);
+	__type(key, struct sh_fragment_key);
+	__type(value, struct sh_fragment);
+} shunt_frags SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, SH_SRCRANGES_MAX);

@@ -6,7 +6,7 @@
 #ifndef SHUNT_BPF_PARSE_H
 #define SHUNT_BPF_PARSE_H
 
-#include "key.h"
+#include "scratch.h"
 
 #define SH_VLANS_MAX	    2 /* IEEE 802.1ad: one in another */
 #define SH_IPV6_HEADERS_MAX 6 /* extension headers before we give up */
@@ -16,11 +16,13 @@ struct sh_pkt {
 	struct sh_key key;
 	struct ethhdr *eth;
 	void *l3;
-	__u32 *ports;	/* NULL: a fragment that is not the first has none */
-	__sum16 *check; /* of TCP or UDP */
+	void *l4;
+	__u32 *ports;	/* NULL: a fragment that is not the first, and ICMP, have none */
+	__sum16 *check; /* of TCP or UDP; NULL: none, or not to be changed */
 	__u16 proto;	/* of L3: ETH_P_IP, ETH_P_IPV6, else nothing of ours; host order */
 	__u8 tcp_flags;
-	bool later_fragment;
+	bool fragment, later_fragment;
+	__u32 fragment_id; /* as it stands in the packet */
 };
 
 struct sh_cursor {
@@ -74,7 +76,9 @@ static __always_inline bool sh_parse_ipv4(struct sh_cursor *cursor, struct sh_pk
 	pkt->key.src[1] = ip->addrs.saddr;
 	pkt->key.dst[1] = ip->addrs.daddr;
 	pkt->key.proto = ip->protocol;
+	pkt->fragment = ip->frag_off & bpf_htons(IP_MF | IP_OFFSET);
 	pkt->later_fragment = ip->frag_off & bpf_htons(IP_OFFSET);
+	pkt->fragment_id = ip->id;
 	return true;
 }
 
@@ -82,48 +86,54 @@ static __always_inline bool sh_parse_ipv4(struct sh_cursor *cursor, struct sh_pk
  * Past the extension headers at @offset of the frame, the first of type @next
  * (RFC 8200 section 4). A function of its own: the verifier goes through its
  * paths once, and not once more for each of them through all that follows.
- * @return offset, type << 16, and SH_LATER_FRAGMENT; or negative
+ * @return false: cut short, or too many
  */
-#define SH_LATER_FRAGMENT (1 << 24)
-
-__noinline int sh_skip_ipv6_headers(sh_ctx *ctx, __u32 offset, __u32 next)
+static __always_inline bool sh_skip_headers(sh_ctx *ctx, struct sh_headers *h)
 {
 	struct sh_cursor cursor;
 	struct ipv6_opt_hdr *opt;
 	struct frag_hdr *frag;
-	int later = 0;
 
 	for (int i = 0; i < SH_IPV6_HEADERS_MAX; i++) {
-		if (offset > SH_HEADER_BYTES)
-			return -1;
-		cursor.pos = sh_ctx_data(ctx) + offset;
+		if (h->offset > SH_HEADER_BYTES)
+			return false;
+		cursor.pos = sh_ctx_data(ctx) + h->offset;
 		cursor.end = sh_ctx_end(ctx);
-		if (next == IPPROTO_FRAGMENT) {
+		if (h->next == IPPROTO_FRAGMENT) {
 			frag = sh_take(&cursor, sizeof(*frag));
 			if (!frag)
-				return -1;
-			if (frag->frag_off & bpf_htons(0xfff8))
-				later = SH_LATER_FRAGMENT;
-			next = frag->nexthdr;
-			offset += sizeof(*frag);
-		} else if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING ||
-			   next == IPPROTO_DSTOPTS) {
+				return false;
+			h->fragment = true;
+			h->later_fragment = (frag->frag_off & bpf_htons(0xfff8)) != 0;
+			h->fragment_id = frag->identification;
+			h->next = frag->nexthdr;
+			h->offset += sizeof(*frag);
+			if (h->later_fragment)
+				break;
+		} else if (h->next == IPPROTO_HOPOPTS || h->next == IPPROTO_ROUTING ||
+			   h->next == IPPROTO_DSTOPTS) {
 			opt = sh_take(&cursor, sizeof(*opt));
 			if (!opt)
-				return -1;
-			next = opt->nexthdr;
-			offset += (opt->hdrlen + 1) * 8;
+				return false;
+			h->next = opt->nexthdr;
+			h->offset += (opt->hdrlen + 1) * 8;
 		} else {
 			break;
 		}
 	}
-	return (int)(offset | next << 16 | (__u32)later);
+	return true;
+}
+
+__noinline int sh_skip_ipv6_headers(sh_ctx *ctx, struct sh_headers *h)
+{
+	return h && sh_skip_headers(ctx, h);
 }
 
 static __always_inline bool sh_parse_ipv6(sh_ctx *ctx, struct sh_cursor *cursor, struct sh_pkt *pkt)
 {
 	struct ipv6hdr *ip = sh_take(cursor, sizeof(*ip));
-	int after;
+	struct sh_scratch *scratch = sh_scratch();
+	struct sh_headers *h;
 
 	if (!ip || (ip->flow & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return false;
@@ -134,12 +144,19 @@ static __always_inline bool sh_parse_ipv6(sh_ctx *ctx, struct sh_cursor *cursor,
 	pkt->key.proto = ip->nexthdr;
 	if (pkt->key.proto == IPPROTO_TCP || pkt->key.proto == IPPROTO_UDP)
 		return true;
-	after = sh_skip_ipv6_headers(ctx, (__u32)(cursor->pos - sh_ctx_data(ctx)), ip->nexthdr);
-	if (after < 0)
+	if (!scratch)
 		return false;
-	pkt->key.proto = (__u8)(after >> 16);
-	pkt->later_fragment = after & SH_LATER_FRAGMENT;
-	cursor->pos = sh_ctx_data(ctx) + (after & 0xfff);
+	h = &scratch->headers;
+	h->offset = (__u32)(cursor->pos - sh_ctx_data(ctx));
+	h->next = ip->nexthdr;
+	h->fragment = h->later_fragment = false;
+	if (!sh_skip_ipv6_headers(ctx, h))
+		return false;
+	pkt->key.proto = (__u8)h->next;
+	pkt->fragment = h->fragment;
+	pkt->later_fragment = h->later_fragment;
+	pkt->fragment_id = h->fragment_id;
+	cursor->pos = sh_ctx_data(ctx) + (h->offset & 0xfff);
 	return true;
 }
 
@@ -159,23 +176,30 @@ static __always_inline bool sh_parse_l4(struct sh_cursor *cursor, struct sh_pkt 
 		pkt->check = &tcp->check;
 		return true;
 	}
-	udp = sh_take(cursor, sizeof(*udp));
+	udp = sh_take(cursor, sizeof(*udp)); /* SCTP: the same ports, and its tag */
 	if (!udp)
 		return false;
 	pkt->key.sport = udp->source;
 	pkt->key.dport = udp->dest;
-	pkt->check = &udp->check;
+	pkt->check = pkt->key.proto == IPPROTO_UDP ? &udp->check : NULL;
 	return true;
 }
 
-/* @return false: not to be read, or no TCP or UDP */
+static __always_inline bool sh_is_icmp(const struct sh_pkt *pkt, const bool v6)
+{
+	return pkt->key.proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
+/* @return false: not to be read, or of no protocol of ours */
 static __always_inline bool sh_parse_ip(sh_ctx *ctx, struct sh_cursor *cursor, struct sh_pkt *pkt,
 					const bool v6)
 {
 	if (!(v6 ? sh_parse_ipv6(ctx, cursor, pkt) : sh_parse_ipv4(cursor, pkt)))
 		return false;
-	if (pkt->key.proto != IPPROTO_TCP && pkt->key.proto != IPPROTO_UDP)
-		return false;
+	pkt->l4 = cursor->pos;
+	if (pkt->key.proto != IPPROTO_TCP && pkt->key.proto != IPPROTO_UDP &&
+	    pkt->key.proto != IPPROTO_SCTP)
+		return sh_is_icmp(pkt, v6) && !pkt->later_fragment;
 	return pkt->later_fragment || sh_parse_l4(cursor, pkt);
 }
 

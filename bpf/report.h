@@ -31,11 +31,18 @@ static __always_inline enum sh_verdict sh_drop(__u32 service, enum sh_reason rea
 	return SH_DROP;
 }
 
-/* Refused, and the sender is to know: RST, ICMP port unreachable, ECONNREFUSED. */
+/*
+ * Refused, and the sender is to know: RST, ICMP port unreachable,
+ * ECONNREFUSED. XDP leaves it to TC to count and to tell.
+ */
 static __always_inline enum sh_verdict sh_reject(__u32 service, enum sh_reason reason)
 {
+#ifdef SH_PUNTS
+	return SH_PUNT;
+#else
 	sh_drop(service, reason);
 	return SH_REJECT;
+#endif
 }
 
 #endif

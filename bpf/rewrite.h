@@ -8,13 +8,6 @@
 
 #include "parse.h"
 
-/* What to write: copied out of the flow before it is known to still be that flow. */
-struct sh_rewrite {
-	__u64 src[2], dst[2]; /* as in struct sh_key */
-	__u32 ports;	      /* source, destination, as they stand in the packet */
-	struct sh_l4_delta delta;
-};
-
 static __always_inline void sh_rewrite_from(struct sh_rewrite *rw, const struct sh_flow *flow,
 					    const bool v6)
 {
@@ -30,8 +23,8 @@ static __always_inline void sh_rewrite_from(struct sh_rewrite *rw, const struct 
 }
 
 /* Hop: one less to live, as any router takes it. */
-static __always_inline void sh_rewrite_l3(struct sh_pkt *pkt, const struct sh_rewrite *rw, bool hop,
-					  const bool v6)
+static __always_inline void sh_rewrite_l3(sh_ctx *ctx, struct sh_pkt *pkt,
+					  const struct sh_rewrite *rw, bool hop, const bool v6)
 {
 	struct ipv6hdr *ip6 = pkt->l3;
 	struct iphdr *ip = pkt->l3;
@@ -42,8 +35,10 @@ static __always_inline void sh_rewrite_l3(struct sh_pkt *pkt, const struct sh_re
 			((__u64 *)&ip6->addrs.saddr)[i] = rw->src[i];
 			((__u64 *)&ip6->addrs.daddr)[i] = rw->dst[i];
 		}
-		if (hop)
+		if (hop) {
 			ip6->hop_limit--;
+			sh_ctx_sum_changed(ctx, (__u16)~bpf_htons(1));
+		}
 		return;
 	}
 	ip->addrs.saddr = (__be32)rw->src[1];
@@ -58,6 +53,12 @@ static __always_inline void sh_rewrite_l3(struct sh_pkt *pkt, const struct sh_re
 static __always_inline bool sh_rewrite_l4(sh_ctx *ctx, struct sh_pkt *pkt,
 					  const struct sh_rewrite *rw, const bool v6)
 {
+	/* A later fragment has neither; SCTP's CRC covers its ports, which are the same. */
+	if (!pkt->ports || !pkt->check) {
+		if (v6)
+			sh_ctx_sum_changed(ctx, rw->delta.addrs);
+		return true;
+	}
 	*pkt->ports = rw->ports;
 	return sh_ctx_l4_csum(ctx, pkt->check, &rw->delta, pkt->key.proto == IPPROTO_UDP, v6);
 }

@@ -53,7 +53,39 @@ struct sh_route {
 	__u8 dmac[6], smac[6];
 };
 
+/* What to write: copied out of the flow before it is known to still be that flow. */
+struct sh_rewrite {
+	__u64 src[2], dst[2]; /* as in struct sh_key */
+	__u32 ports;	      /* source, destination, as they stand in the packet */
+	struct sh_l4_delta delta;
+};
+
+/* IPv6 extension headers: where they begin and what was found there. */
+struct sh_headers {
+	__u32 offset; /* from the Ethernet header */
+	__u32 next;   /* IPPROTO_* of what stands there */
+	__be32 fragment_id;
+	__u8 fragment, later_fragment;
+	__u8 pad[2];
+};
+
+/* What an answer of our own has to know of the packet. */
+struct sh_question {
+	struct sh_key key;
+	__u64 from[2];	 /* of an ICMP error: who the quoted packet was for, as a key's words */
+	__u32 l3, l4;	 /* offsets from the Ethernet header */
+	__u32 l3_bytes;	 /* of the packet from its IP header on, as that says */
+	__u32 mtu;	 /* that a packet was too big for */
+	__u8 type, code; /* of the ICMP error to send; type 0: a RST */
+	__u8 masquerade;
+	__u8 pad[5];
+};
+
 struct sh_scratch {
+	struct sh_question question;
+	struct sh_headers headers;
+	struct sh_fragment_key fragment;
+	struct sh_rewrite rewrite;
 	struct sh_key key;
 	struct sh_touch touch;
 	struct sh_choice choice;

@@ -3,35 +3,29 @@
 #include "ctx_tc.h"
 #include "datapath.h"
 
-static __always_inline int sh_tc_action(enum sh_verdict verdict, int action)
+static __always_inline int sh_tc_action(enum sh_verdict verdict)
 {
 	switch (verdict) {
 	case SH_DROP:
+	case SH_REJECT: /* the answer could not be made */
 		return TC_ACT_SHOT;
 	case SH_FORWARD:
-		return action;
+		return TC_ACT_REDIRECT;
 	default:
 		return TC_ACT_UNSPEC; /* whoever stands behind us on the hook has his turn */
 	}
 }
 
-static __always_inline int sh_tc(struct __sk_buff *skb, enum sh_direction direction)
-{
-	int action = TC_ACT_UNSPEC;
-
-	return sh_tc_action(sh_datapath(skb, direction, &action), action);
-}
-
 SEC("tc")
 int shunt_ingress(struct __sk_buff *skb)
 {
-	return sh_tc(skb, SH_INGRESS);
+	return sh_tc_action(sh_datapath(skb, SH_INGRESS));
 }
 
 SEC("tc")
 int shunt_egress(struct __sk_buff *skb)
 {
-	return sh_tc(skb, SH_EGRESS);
+	return sh_tc_action(sh_datapath(skb, SH_EGRESS));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -6,13 +6,13 @@
 #include "ctx_xdp.h"
 #include "datapath.h"
 
-static __always_inline int sh_xdp_action(enum sh_verdict verdict, int action)
+static __always_inline int sh_xdp_action(enum sh_verdict verdict)
 {
 	switch (verdict) {
 	case SH_DROP:
 		return XDP_DROP;
 	case SH_FORWARD:
-		return action;
+		return XDP_TX;
 	default:
 		return XDP_PASS;
 	}
@@ -21,9 +21,7 @@ static __always_inline int sh_xdp_action(enum sh_verdict verdict, int action)
 SEC("xdp")
 int shunt_xdp(struct xdp_md *xdp)
 {
-	int action = XDP_PASS;
-
-	return sh_xdp_action(sh_datapath(xdp, SH_INGRESS, &action), action);
+	return sh_xdp_action(sh_datapath(xdp, SH_INGRESS));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

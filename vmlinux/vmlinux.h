@@ -31,6 +31,7 @@ enum { false = 0, true = 1 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 enum { BPF_F_NO_PREALLOC = 1 << 0, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5, BPF_F_IPV6 = 1 << 7 };
+enum { BPF_ADJ_ROOM_NET, BPF_ADJ_ROOM_MAC };
 enum {
 	BPF_FIB_LKUP_RET_SUCCESS,
 	BPF_FIB_LKUP_RET_BLACKHOLE,
@@ -46,6 +47,7 @@ enum {
 /* linux/pkt_cls.h */
 #define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2
+#define TC_ACT_REDIRECT 7
 
 /* linux/if_ether.h, linux/in.h, linux/socket.h, linux/errno.h */
 #define ETH_P_IP 0x0800

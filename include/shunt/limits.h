@@ -34,8 +34,14 @@
 #define SH_DEVICES_MAX	    4096 /* edges of one node */
 #define SH_NODEADDRS_MAX    256
 #define SH_AFFINITY_DEFAULT 131072 /* remembered clients */
+#define SH_FRAGS_MAX	    8192   /* packets whose fragments are awaited */
 #define SH_SRCRANGES_MAX    65536
 #define SH_DROPS_MAX	    65536 /* counted pairs of Service and reason */
 #define SH_CIDRS_MAX	    8	  /* Service CIDRs, cluster CIDRs: of each, both families */
+
+/* Packet tests */
+#define SH_TEST_FILES_MAX    10000 /* of one run */
+#define SH_TEST_FLOWS_MAX    10000 /* of one file */
+#define SH_TEST_BACKENDS_MAX 1000  /* of one flow: each is to be met by chance */
 
 #endif

@@ -15,6 +15,7 @@
  *   shunt_devices     hash            user                   programs, once per new flow
  *   shunt_affinity    LRU hash        programs               programs, once per new flow
  *   shunt_srcranges   LPM trie        user                   programs, once per new flow
+ *   shunt_frags       LRU hash        programs               programs, by fragment
  *   shunt_sockets     LRU hash        programs               programs: recvmsg, getpeername
  *   shunt_drops       per-CPU hash    programs               user
  *   shunt_meta        hash            user                   user: names, for `get`
@@ -43,8 +44,8 @@ enum sh_reason {
 /*
  * A NodePort frontend stands once per family under the all-zero address
  * (IPv4: ::ffff:0.0.0.0); the address on the wire is looked for in
- * shunt_nodeaddrs. Port 0 with protocol 0 says: this ClusterIP is known, so
- * any port that isn't found is to be rejected.
+ * shunt_nodeaddrs. Port 0 with protocol 0 is the address as such: pings of it
+ * are answered, and if it is a ClusterIP any port that isn't found is rejected.
  */
 struct sh_frontend_key {
 	struct sh_addr addr;
@@ -62,7 +63,8 @@ enum sh_frontend_flags {
 	SH_FE_LOCAL_ONLY = 0x4,	   /* its traffic policy is Local */
 	SH_FE_SOURCE_RANGES = 0x8, /* consult shunt_srcranges */
 	SH_FE_ANY_USABLE = 0x10,   /* endpoints exist somewhere: an empty set drops, not rejects */
-	SH_FE_ADDRESS_ONLY = 0x20, /* the port-0 entry of a known ClusterIP */
+	SH_FE_PING = 0x40,	   /* of an address: some endpoint is there, pings are answered */
+	SH_FE_ADDRESS_ONLY = 0x20, /* the port-0 entry of an address */
 };
 
 /* A range of shunt_slots: one selection table. size 0: nobody there. */
@@ -278,6 +280,21 @@ struct sh_device {
 	__u8 pad;
 };
 _Static_assert(sizeof(struct sh_device) == 40, "no padding");
+
+/* ---- shunt_frags --------------------------------------------------------- */
+
+/* Which ports the first fragment of a packet had. Addresses as in a flow's key. */
+struct sh_fragment_key {
+	__u64 src[2], dst[2];
+	__u32 id; /* as it stands in the packet; IPv4: its 16 bits */
+	__u8 proto;
+	__u8 direction; /* enum sh_direction */
+	__u16 pad;
+};
+
+struct sh_fragment {
+	__be16 sport, dport;
+};
 
 /* ---- shunt_sockets ------------------------------------------------------- */
 

@@ -311,6 +311,9 @@ const struct option options[] = {
 	  .help = "at which of the node's addresses nodePorts are served (default primary)" },
 	{ "masquerade-all", 0, NULL, OPTIONS_CONTROL, .set = set_flag, SETTINGS(masquerade_all),
 	  .help = "replace the client's address wherever kube-proxy's --masquerade-all does" },
+	{ "ping-vips", 0, NULL, OPTIONS_CONTROL, .set = set_flag, SETTINGS(ping_vips),
+	  .help = "answer pings of ClusterIPs and load-balancer addresses that have an endpoint "
+		  "(default true)" },
 	{ "devices", 0, "PATTERN,...", OPTIONS_DATAPATH, .set = set_devices, SETTINGS(devices),
 	  .help = "uplinks, as shell patterns (default those with a default route)" },
 	{ "workload-devices", 0, "PATTERN,...", OPTIONS_DATAPATH, .set = set_workload_devices,

@@ -156,6 +156,7 @@ int config_make(const struct settings *settings, struct sh_config *out, struct e
 	config.snat_max = settings->snat_max;
 	config.socket_lb = (uint16_t)settings->socket_lb;
 	config.masquerade_all = settings->masquerade_all;
+	config.ping_vips = settings->ping_vips;
 	config.csum_ipv6 = probe_csum_ipv6();
 	config.set_retval = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
 						    BPF_FUNC_set_retval, NULL) == 1;

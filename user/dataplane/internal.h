@@ -21,6 +21,7 @@
 	X(SOCKETS, "shunt_sockets")     \
 	X(AFFINITY, "shunt_affinity")   \
 	X(SRCRANGES, "shunt_srcranges") \
+	X(FRAGS, "shunt_frags")         \
 	X(DROPS, "shunt_drops")         \
 	X(META, "shunt_meta")
 

@@ -195,18 +195,28 @@ static int frontend_err(struct commit *commit, const struct staged *staged, int 
 			  staged->want->name);
 }
 
-/* Any port of a known ClusterIP that isn't found is to be rejected: once per address. */
+/*
+ * The address as such, once for all ports: pings of it are answered while one
+ * of them has an endpoint; any other port of a ClusterIP is rejected.
+ */
 static int put_address(struct commit *commit, const struct staged *staged,
 		       const struct want_frontend *fe)
 {
 	struct sh_frontend_key key = { .addr = fe->addr };
-	struct sh_frontend value = { .service = staged->entry->id,
-				     .flags = FRONTEND_CLUSTER_IP | SH_FE_ADDRESS_ONLY };
+	struct sh_frontend value = {
+		.service = staged->entry->id,
+		.flags = (uint16_t)(fe->kind | SH_FE_ADDRESS_ONLY |
+				    (staged->want->any_usable ? SH_FE_PING : 0)),
+	};
 	struct frontend_entry *entry;
 
 	HASH_FIND(hh, commit->publisher->frontends, &key, sizeof(key), entry);
-	if (entry && entry->keep) /* another port of the same Service has seen to it */
-		return 0;
+	if (entry && entry->keep) { /* another port has seen to it */
+		if (entry->value.flags & SH_FE_PING || !staged->want->any_usable)
+			return 0;
+		value = entry->value;
+		value.flags |= SH_FE_PING;
+	}
 	return frontend_put(commit, &key, &value);
 }
 
@@ -231,7 +241,7 @@ static int put_frontends(struct commit *commit, const struct staged *staged)
 					      .cluster = staged->cluster,
 					      .local = staged->local };
 		ret = frontend_put(commit, &key, &value);
-		if (!ret && fe->kind == FRONTEND_CLUSTER_IP)
+		if (!ret && (fe->kind == FRONTEND_CLUSTER_IP || fe->kind == FRONTEND_LOAD_BALANCER))
 			ret = put_address(commit, staged, fe);
 	}
 	return ret;

@@ -22,6 +22,7 @@ void settings_init(struct settings *settings)
 	settings->nodeport_addresses = NODEPORT_PRIMARY;
 	settings->socket_lb = SH_SOCKET_LB_ON;
 	settings->xdp = XDP_AUTO;
+	settings->ping_vips = true;
 	settings->snat_min = SNAT_PORT_MIN;
 	settings->snat_max = SNAT_PORT_MAX;
 	settings->max_frontends = SH_FRONTENDS_DEFAULT;

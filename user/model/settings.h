@@ -40,6 +40,7 @@ struct settings {
 	enum sh_socket_lb socket_lb;			 /* --socket-lb on|host|off; on */
 	enum xdp_mode xdp;				 /* --xdp auto|native|generic|off; auto */
 	bool masquerade_all;				 /* --masquerade-all */
+	bool ping_vips;					 /* --ping-vips=true|false; true */
 	uint16_t snat_min, snat_max;			 /* --snat-ports MIN-MAX; 49152-65535 */
 	uint32_t max_frontends, max_backends, max_slots; /* --max-frontends, ... */
 	uint32_t max_flows4, max_flows6, max_sockets;

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Answers that we give ourselves: a TCP RST (RFC 9293 section 3.10.7.1), an
+ * ICMP or ICMPv6 error (RFC 792, RFC 4443), the answer to a ping of a virtual
+ * address. The packet is made into its answer in place and leaves by the
+ * device it came in by. TC only; XDP leaves such packets to it.
+ */
+#ifndef SHUNT_BPF_REJECT_H
+#define SHUNT_BPF_REJECT_H
+
+#include "report.h"
+#include "scratch.h"
+
+#define SH_ANSWER_TTL	      64
+#define SH_ANSWERS_PER_SECOND 1000 /* of each CPU, as the kernel's icmp_msgs_per_sec */
+
+#define SH_ICMP_UNREACHABLE	  3
+#define SH_ICMP_PORT_UNREACHABLE  3
+#define SH_ICMP_TIME_EXCEEDED	  11
+#define SH_ICMP6_UNREACHABLE	  1
+#define SH_ICMP6_PORT_UNREACHABLE 4
+#define SH_ICMP6_TIME_EXCEEDED	  3
+
+struct sh_tokens {
+	__u64 jiffies;
+	__u32 left;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sh_tokens);
+} shunt_tokens SEC(".maps");
+
+/* One more answer in this second? */
+static __always_inline bool sh_answer_allowed(void)
+{
+	__u64 now = bpf_jiffies64();
+	struct sh_tokens *tokens;
+	__u32 zero = 0;
+
+	tokens = bpf_map_lookup_elem(&shunt_tokens, &zero);
+	if (!tokens)
+		return false;
+	if (now - tokens->jiffies >= sh_config.hz) {
+		tokens->jiffies = now;
+		tokens->left = SH_ANSWERS_PER_SECOND;
+	}
+	if (!tokens->left)
+		return false;
+	tokens->left--;
+	return true;
+}
+
+static __always_inline __u64 sh_sum(const void *data, __u32 bytes)
+{
+	const __u16 *words = data;
+	__u64 sum = 0;
+
+#pragma clang loop unroll(disable) /* unrolled it takes too much stack */
+	for (__u32 i = 0; i < bytes / 2; i++)
+		sum += words[i];
+	return sum;
+}
+
+/*
+ * The packet's start, hidden from clang, which would leave out a bounds check
+ * that follows from another one; the verifier doesn't see that it follows.
+ */
+static __always_inline void *sh_answer_data(sh_ctx *ctx)
+{
+	void *data = sh_ctx_data(ctx);
+
+	asm volatile("" : "+r"(data));
+	return data;
+}
+
+/* The packet's L3 header, if @bytes of it are there. */
+static __always_inline void *sh_answer_at(sh_ctx *ctx, const struct sh_question *q, __u32 bytes)
+{
+	void *l3 = sh_answer_data(ctx) + (q->l3 & 31);
+
+	return l3 + bytes > sh_ctx_end(ctx) ? NULL : l3;
+}
+
+static __always_inline void sh_swap_macs(sh_ctx *ctx)
+{
+	struct ethhdr *eth = sh_answer_data(ctx);
+	__u8 mac[6];
+
+	if ((void *)(eth + 1) > sh_ctx_end(ctx))
+		return;
+	__builtin_memcpy(mac, eth->h_source, 6);
+	__builtin_memcpy(eth->h_source, eth->h_dest, 6);
+	__builtin_memcpy(eth->h_dest, mac, 6);
+}
+
+/* Of the pseudo header, addresses from a key's words. */
+static __always_inline __u64 sh_pseudo_sum(const struct sh_key *key, __u8 proto, __u32 len)
+{
+	__u64 sum = bpf_htons(proto) + bpf_htons((__u16)len);
+
+	for (int i = 0; i < 2; i++)
+		sum += sh_csum_fold(key->src[i]) + sh_csum_fold(key->dst[i]);
+	return sum;
+}
+
+/* The IP header of an answer to @key; @len: of what follows it. */
+static __always_inline void sh_answer_l3(void *l3, const struct sh_key *key, __u8 proto, __u32 len,
+					 const bool v6)
+{
+	struct ipv6hdr *ip6 = l3;
+	struct iphdr *ip = l3;
+
+	if (v6) {
+		ip6->flow = bpf_htonl(0x60000000);
+		ip6->payload_len = bpf_htons((__u16)len);
+		ip6->nexthdr = proto;
+		ip6->hop_limit = SH_ANSWER_TTL;
+		for (int i = 0; i < 2; i++) {
+			((__u64 *)&ip6->addrs.saddr)[i] = key->dst[i];
+			((__u64 *)&ip6->addrs.daddr)[i] = key->src[i];
+		}
+		return;
+	}
+	ip->version_ihl = 0x45;
+	ip->tos = 0;
+	ip->tot_len = bpf_htons((__u16)(len + sizeof(*ip)));
+	ip->id = 0;
+	ip->frag_off = bpf_htons(0x4000); /* don't fragment */
+	ip->ttl = SH_ANSWER_TTL;
+	ip->protocol = proto;
+	ip->check = 0;
+	ip->addrs.saddr = (__be32)key->dst[1];
+	ip->addrs.daddr = (__be32)key->src[1];
+	ip->check = (__sum16)~sh_csum_fold(sh_sum(ip, sizeof(*ip)));
+}
+
+static __always_inline int sh_answer_leave(sh_ctx *ctx)
+{
+	bpf_redirect(sh_ctx_ifindex(ctx), 0);
+	return SH_FORWARD;
+}
+
+/* RFC 9293 3.10.7.1: what the sender will take for an answer to this segment. */
+static __always_inline int sh_answer_rst(sh_ctx *ctx, struct sh_question *q, const bool v6)
+{
+	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	void *l3 = sh_answer_at(ctx, q, header);
+	struct tcphdr *tcp = sh_ctx_data(ctx) + (q->l4 & 255);
+	__be32 seq = 0, ack = 0;
+	__u32 segment, payload;
+	bool partial, acked;
+	__u64 sum;
+
+	if (!l3 || (void *)(tcp + 1) > sh_ctx_end(ctx) ||
+	    tcp->flags & SH_TCP_RST) /* never a RST for a RST */
+		return SH_DROP;
+	segment = v6 ? bpf_ntohs(((struct ipv6hdr *)l3)->payload_len) + header
+		     : bpf_ntohs(((struct iphdr *)l3)->tot_len);
+	segment -= q->l4 - q->l3;
+	payload = segment - (tcp->doff >> 4) * 4;
+	/* On a veth the sender leaves the sum of the pseudo header there, and no more. */
+	partial = tcp->check == (__sum16)sh_csum_fold(sh_pseudo_sum(&q->key, IPPROTO_TCP, segment));
+	acked = tcp->flags & SH_TCP_ACK;
+	if (acked)
+		seq = tcp->ack_seq;
+	else
+		ack = bpf_htonl(bpf_ntohl(tcp->seq) + payload + (tcp->flags >> 1 & 1) +
+				(tcp->flags & SH_TCP_FIN));
+	if (bpf_skb_change_tail(ctx, (q->l3 & 31) + header + sizeof(*tcp), 0))
+		return SH_DROP;
+	l3 = sh_answer_at(ctx, q, header + sizeof(*tcp));
+	if (!l3)
+		return SH_DROP;
+	tcp = l3 + header;
+	sh_swap_macs(ctx);
+	sh_answer_l3(l3, &q->key, IPPROTO_TCP, sizeof(*tcp), v6);
+	tcp->source = q->key.dport;
+	tcp->dest = q->key.sport;
+	tcp->seq = seq;
+	tcp->ack_seq = ack;
+	tcp->doff = 5 << 4;
+	tcp->flags = acked ? SH_TCP_RST : SH_TCP_RST | SH_TCP_ACK;
+	tcp->window = 0;
+	tcp->check = 0;
+	tcp->urg_ptr = 0;
+	sum = sh_pseudo_sum(&q->key, IPPROTO_TCP, sizeof(*tcp));
+	tcp->check = partial ? (__sum16)sh_csum_fold(sum)
+			     : (__sum16)~sh_csum_fold(sum + sh_sum(tcp, sizeof(*tcp)));
+	return sh_answer_leave(ctx);
+}
+
+/* An ICMP error that quotes the IP header and 8 bytes more: the ports. */
+static __always_inline int sh_answer_icmp(sh_ctx *ctx, struct sh_question *q, const bool v6)
+{
+	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	const __u32 quote = header + 8, l3_offset = sizeof(struct ethhdr);
+	const __u8 proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	struct icmphdr *icmp;
+	void *data, *l3;
+	__u64 sum = 0;
+
+	/* Options and extension headers would have to be quoted in full. */
+	if (q->l3 != l3_offset || q->l4 != l3_offset + header || ctx->len < l3_offset + quote)
+		return SH_DROP;
+	if (bpf_skb_change_tail(ctx, l3_offset + quote, 0) ||
+	    bpf_skb_adjust_room(ctx, header + sizeof(*icmp), BPF_ADJ_ROOM_MAC, 0))
+		return SH_DROP;
+	data = sh_ctx_data(ctx);
+	l3 = data + l3_offset;
+	icmp = l3 + header;
+	if ((void *)(icmp + 1) + quote > sh_ctx_end(ctx))
+		return SH_DROP;
+	sh_swap_macs(ctx);
+	sh_answer_l3(l3, &q->key, proto, sizeof(*icmp) + quote, v6);
+	icmp->type = q->type;
+	icmp->code = q->code;
+	icmp->checksum = 0;
+	icmp->un.gateway = v6 ? bpf_htonl(q->mtu) : bpf_htonl(q->mtu & 0xffff);
+	if (v6)
+		sum = sh_pseudo_sum(&q->key, proto, sizeof(*icmp) + quote);
+	icmp->checksum = (__sum16)~sh_csum_fold(sum + sh_sum(icmp, sizeof(*icmp) + quote));
+	return sh_answer_leave(ctx);
+}
+
+__noinline int sh_answer4(sh_ctx *ctx, struct sh_question *q)
+{
+	if (!q || !sh_answer_allowed())
+		return SH_DROP;
+	return q->type ? sh_answer_icmp(ctx, q, false) : sh_answer_rst(ctx, q, false);
+}
+
+__noinline int sh_answer6(sh_ctx *ctx, struct sh_question *q)
+{
+	if (!q || !sh_answer_allowed())
+		return SH_DROP;
+	return q->type ? sh_answer_icmp(ctx, q, true) : sh_answer_rst(ctx, q, true);
+}
+
+/* The sender of a refused packet is told so. @q has the packet's place. */
+static __always_inline int sh_answer_refused(sh_ctx *ctx, struct sh_question *q, const bool v6)
+{
+	q->type = 0; /* a RST */
+	q->mtu = 0;
+	if (q->key.proto != IPPROTO_TCP) {
+		q->type = v6 ? SH_ICMP6_UNREACHABLE : SH_ICMP_UNREACHABLE;
+		q->code = v6 ? SH_ICMP6_PORT_UNREACHABLE : SH_ICMP_PORT_UNREACHABLE;
+	}
+	return v6 ? sh_answer6(ctx, q) : sh_answer4(ctx, q);
+}
+
+#endif
