@@ -144,6 +144,7 @@ enum end {
 	PASSED,	   /* passed, as .out has it */
 	FORWARDED, /* out by .via, as .out has it, its time to live one less */
 	DROPPED,   /* for .reason */
+	REJECTED,  /* for .reason; the sender gets an answer */
 };
 
 struct step {
@@ -220,11 +221,11 @@ static const struct row rows[] = {
 	      TO(NODE, 20000, BE_FAR, 8080, TCP_SYN), NODE2 },
 	    { IN_ETH0, PKT(BE_FAR, 8080, NODE, 20000, TCP_SYN | TCP_ACK), FORWARDED,
 	      TO(VIP_FAR, 80, CLIENT, 20000, TCP_SYN | TCP_ACK), GATEWAY } } },
-	{ "ClusterIP from outside to a backend here",
-	  { { IN_ETH0, PKT(CLIENT, 20000, VIP_WEB, 80, TCP_SYN), PASSED,
-	      TO(CLIENT, 20000, BE_WEB, 8080, TCP_SYN) },
-	    { OUT_ETH0, PKT(BE_WEB, 8080, CLIENT, 20000, TCP_SYN | TCP_ACK), PASSED,
-	      TO(VIP_WEB, 80, CLIENT, 20000, TCP_SYN | TCP_ACK) } } },
+	{ "ClusterIP from outside to a backend here is masqueraded, too",
+	  { { IN_ETH0, PKT(CLIENT, 20000, VIP_WEB, 80, TCP_SYN), FORWARDED,
+	      TO(NODE, 20000, BE_WEB, 8080, TCP_SYN), .tc_only = true },
+	    { IN_POD, PKT(BE_WEB, 8080, NODE, 20000, TCP_SYN | TCP_ACK), FORWARDED,
+	      TO(VIP_WEB, 80, CLIENT, 20000, TCP_SYN | TCP_ACK), GATEWAY } } },
 	{ "a pod that reaches itself is masqueraded",
 	  { { IN_POD, PKT(BE_SELF, 20000, VIP_SELF, 80, TCP_SYN), FORWARDED,
 	      TO(NODE, 20000, BE_SELF, 8080, TCP_SYN) },
@@ -250,12 +251,17 @@ static const struct row rows[] = {
 	{ "a nodePort is served at the addresses for it alone",
 	  { { IN_ETH0, PKT(CLIENT, 20000, NODE_B, 30080, TCP_SYN), UNTOUCHED },
 	    { IN_ETH0, PKT(CLIENT, 20000, BE_WEB, 30080, TCP_SYN), UNTOUCHED } } },
-	{ "a port that a known ClusterIP does not have",
-	  { { IN_POD, PKT(POD, 20000, VIP_WEB, 81, TCP_SYN), DROPPED, WHY(UNKNOWN_PORT) },
-	    { IN_ETH0, PKT(CLIENT, 20000, VIP_WEB, 8080, TCP_SYN), DROPPED, WHY(UNKNOWN_PORT) } } },
-	{ "a Service without endpoints",
-	  { { IN_POD, PKT(POD, 20000, VIP_EMPTY, 80, TCP_SYN), DROPPED, WHY(NO_BACKEND) },
-	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30084, TCP_SYN), DROPPED, WHY(NO_BACKEND) } } },
+	{ "a port that a known ClusterIP does not have is rejected",
+	  { { IN_POD, PKT(POD, 20000, VIP_WEB, 81, TCP_SYN), REJECTED, WHY(UNKNOWN_PORT) },
+	    { IN_ETH0, PKT(CLIENT, 20000, VIP_WEB, 8080, TCP_SYN), REJECTED, WHY(UNKNOWN_PORT),
+	      .tc_only = true } } },
+	{ "a Service without endpoints rejects",
+	  { { IN_POD, PKT(POD, 20000, VIP_EMPTY, 80, TCP_SYN), REJECTED, WHY(NO_BACKEND) },
+	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30084, TCP_SYN), REJECTED, WHY(NO_BACKEND),
+	      .tc_only = true } } },
+	{ "an address of the Service CIDR that no Service has",
+	  { { IN_POD, PKT(POD, 20000, VIP_NOBODY, 80, TCP_SYN), DROPPED, WHY(UNALLOCATED) },
+	    { IN_ETH0, PKT(CLIENT, 20000, VIP_NOBODY, 80, TCP_SYN), DROPPED, WHY(UNALLOCATED) } } },
 	{ "policy Local and no endpoint here",
 	  { { IN_ETH0, PKT(CLIENT, 20000, NODE, 30085, TCP_SYN), DROPPED, WHY(NO_LOCAL) },
 	    { IN_POD, PKT(POD, 20000, VIP_LOCAL, 80, TCP_SYN), PASSED,
@@ -426,7 +432,15 @@ static void run_edge(const struct run *r, const struct step *step, const struct 
 
 static int code_of(enum end end)
 {
-	return end == DROPPED ? TC_ACT_SHOT : end == FORWARDED ? TC_ACT_REDIRECT : TC_PASS;
+	switch (end) {
+	case DROPPED:
+		return TC_ACT_SHOT;
+	case FORWARDED:
+	case REJECTED:
+		return TC_ACT_REDIRECT;
+	default:
+		return TC_PASS;
+	}
 }
 
 /* A translated packet is counted in its flow: once, whatever hooks it went through. */
@@ -459,9 +473,33 @@ static void check_counters(const struct run *r, size_t nr, const struct packet *
 				 step->via.smac == MAC_ETH1 ? r->world->eth1 : r->world->eth0);
 }
 
+/* From the address that was refused, back to where the packet came from. */
+static bool is_answer(const struct run *r, const struct packet *in, const struct packet *out)
+{
+	size_t addrs_in, addrs_out, bytes = r->v6 ? 16 : 4;
+	struct parsed was, is;
+
+	assert_true(packet_parse(in, &was));
+	if (memcmp(in->b, out->b + 6, 6) != 0 || memcmp(in->b + 6, out->b, 6) != 0)
+		return false;
+	addrs_in = was.l3 + (r->v6 ? 8 : 12);
+	addrs_out = was.l3 + (r->v6 ? 8 : 12);
+	if (out->len < addrs_out + 2 * bytes ||
+	    memcmp(in->b + addrs_in, out->b + addrs_out + bytes, bytes) != 0 ||
+	    memcmp(in->b + addrs_in + bytes, out->b + addrs_out, bytes) != 0)
+		return false;
+	if (r->proto != IPPROTO_TCP)
+		return out->b[was.l3 + (r->v6 ? 6 : 9)] == (r->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	return packet_csums_hold(out) && packet_parse(out, &is) && is.proto == IPPROTO_TCP &&
+	       out->b[is.l4 + 13] == (TCP_RST | TCP_ACK) &&
+	       packet_get16(out, is.l4) == packet_get16(in, was.l4 + 2) &&
+	       packet_get16(out, is.l4 + 2) == packet_get16(in, was.l4);
+}
+
 static void run_step(const struct run *r, size_t nr)
 {
 	const struct step *step = &r->row->steps[nr];
+	bool refused = step->end == DROPPED || step->end == REJECTED;
 	uint64_t drops = drops_all(r->world), of_reason = drops_of(r->world, step->reason);
 	struct packet in, want;
 	struct ended got;
@@ -469,12 +507,14 @@ static void run_step(const struct run *r, size_t nr)
 	build_step(r, step, &in, &want);
 	run_edge(r, step, &in, &got);
 	expect(r, nr, &in, &want, &got.out, got.code == code_of(step->end));
-	if (step->end != DROPPED)
+	if (step->end == REJECTED)
+		expect(r, nr, &in, &want, &got.out, is_answer(r, &in, &got.out));
+	else if (step->end != DROPPED)
 		expect(r, nr, &in, &want, &got.out, packet_eq(&got.out, &want));
 	if (r->xdp && step->edge == IN_ETH0 && step->end != UNTOUCHED)
 		expect(r, nr, &in, &want, &got.out, got.by_xdp != step->tc_only);
-	assert_int_equal(drops_all(r->world) - drops, step->end == DROPPED);
-	if (step->end == DROPPED)
+	assert_int_equal(drops_all(r->world) - drops, refused);
+	if (refused)
 		assert_int_equal(drops_of(r->world, step->reason) - of_reason, 1);
 	if (step->end == PASSED || step->end == FORWARDED)
 		check_counters(r, nr, &in);
@@ -530,7 +570,8 @@ static void run_cut(const struct run *r, const struct step *step)
 		cut.len = want.len = len;
 		run_edge(r, step, &cut, &got);
 		if (len < parsed.l4 + header) {
-			expect(r, 0, &cut, &cut, &got.out, got.code == TC_PASS);
+			expect(r, 0, &cut, &cut, &got.out,
+			       got.code == TC_PASS || got.code == HOOK_REFUSED);
 			expect(r, 0, &cut, &cut, &got.out, packet_eq(&got.out, &cut));
 		} else {
 			expect(r, 0, &cut, &want, &got.out, got.code == code_of(step->end));

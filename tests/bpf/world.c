@@ -151,6 +151,80 @@ struct wanted *wanted_from_yaml(const struct world *world, const char *yaml)
 	return wanted;
 }
 
+#define WANTED_SERVICES 1024
+
+static void *wanted_array(struct wanted *wanted, size_t n, size_t size)
+{
+	void *array = arena_array(wanted->arena, n, size);
+
+	assert_non_null(array);
+	return array;
+}
+
+struct wanted *wanted_new(void)
+{
+	struct wanted *wanted = calloc(1, sizeof(*wanted));
+
+	assert_non_null(wanted);
+	wanted->arena = arena_new();
+	assert_non_null(wanted->arena);
+	wanted->services = wanted_array(wanted, WANTED_SERVICES, sizeof(*wanted->services));
+	wanted->nodeaddrs = wanted_array(wanted, 2, sizeof(*wanted->nodeaddrs));
+	wanted->nodeaddrs[wanted->n_nodeaddrs++] = addr_of("192.0.2.1");
+	wanted->nodeaddrs[wanted->n_nodeaddrs++] = addr_of("2001:db8::1");
+	return wanted;
+}
+
+struct want_service *wanted_service(struct wanted *wanted, const struct service_spec *spec)
+{
+	struct want_service *service = &wanted->services[wanted->n_services++];
+	struct sh_addr vip = addr_of(spec->vip), any = { 0 };
+
+	assert_true(wanted->n_services <= WANTED_SERVICES);
+	*service = (struct want_service){ .ns = "default",
+					  .name = arena_strdup(wanted->arena, spec->name),
+					  .port_name = "",
+					  .port = spec->port,
+					  .proto = spec->proto,
+					  .family = addr_family(&vip),
+					  .any_usable = true };
+	service->frontends = wanted_array(wanted, 2, sizeof(*service->frontends));
+	service->frontends[service->n_frontends++] = (struct want_frontend){
+		.kind = FRONTEND_CLUSTER_IP, .addr = vip, .port = htons(spec->port)
+	};
+	if (sh_addr_is_v4(&vip))
+		any.w[2] = SH_MAPPED_PREFIX;
+	if (spec->node_port)
+		service->frontends[service->n_frontends++] = (struct want_frontend){
+			.kind = FRONTEND_NODE_PORT, .addr = any, .port = htons(spec->node_port)
+		};
+	return service;
+}
+
+void wanted_backends(struct wanted *wanted, struct want_service *service,
+		     const struct backends_spec *spec)
+{
+	struct sh_addr first = addr_of(spec->addr);
+	struct want_backend *grown;
+
+	grown = wanted_array(wanted, service->n_backends + spec->n, sizeof(*grown));
+	if (service->n_backends)
+		memcpy(grown, service->backends, service->n_backends * sizeof(*grown));
+	service->backends = grown;
+	for (uint16_t i = 0; i < spec->n; i++)
+		grown[service->n_backends++] = (struct want_backend){
+			.addr = addr_add(&first, i),
+			.port = htons(spec->port),
+			.weight = 1,
+			.local = spec->local,
+			.in_cluster = true,
+			.in_local = spec->local,
+			.pod = "",
+			.node = "",
+			.zone = "",
+		};
+}
+
 void publish(struct world *world, const struct wanted *wanted, struct publish_result *result)
 {
 	struct err err = { .msg = "" };
@@ -192,23 +266,41 @@ static int run_tc(const struct world *world, struct bpf_test_run_opts *opts, enu
 		world->dp->prog_fd[hook == HOOK_EGRESS ? DP_PROG_EGRESS : DP_PROG_INGRESS], opts);
 }
 
-int hook_run(const struct world *world, enum hook hook, uint32_t ifindex, const struct packet *in,
+int hook_try(const struct world *world, enum hook hook, uint32_t ifindex, const struct packet *in,
 	     struct packet *out)
 {
+	struct packet got;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->b, .data_size_in = (uint32_t)in->len,
-		    .data_out = out->b, .data_size_out = sizeof(out->b), .repeat = 1);
+		    .data_out = got.b, .data_size_out = sizeof(got.b), .repeat = 1);
 	int ret;
 
 	ret = hook == HOOK_XDP ? run_xdp(world, &opts, ifindex)
 			       : run_tc(world, &opts, hook, ifindex);
-	if (ret == -EBADMSG) {
+	if (ret)
+		return HOOK_ERRNO(-ret);
+	got.len = opts.data_size_out;
+	*out = got;
+	return (int)opts.retval;
+}
+
+int hook_run(const struct world *world, enum hook hook, uint32_t ifindex, const struct packet *in,
+	     struct packet *out)
+{
+	struct packet was = *in;
+	int ret;
+
+	ret = hook_try(world, hook, ifindex, in, out);
+	if (ret == HOOK_ERRNO(EINVAL) && hook != HOOK_XDP && in->len < 14 + 40) {
+		*out = was;
+		return HOOK_REFUSED;
+	}
+	if (ret == HOOK_ERRNO(EBADMSG)) {
 		packet_print("in", in);
 		fail_msg("skb->csum does not fit the packet any more");
 	}
-	if (ret)
-		fail_msg("BPF_PROG_TEST_RUN of %zu bytes: %s", in->len, strerror(-ret));
-	out->len = opts.data_size_out;
-	return (int)opts.retval;
+	if (ret < HOOK_ERRNO(0))
+		fail_msg("BPF_PROG_TEST_RUN of %zu bytes: %s", in->len, strerror(-1000 - ret));
+	return ret;
 }
 
 /* ---- what the kernel holds -------------------------------------------------------- */

@@ -53,10 +53,33 @@ void world_close(struct world *world);
 
 /* What a manifest wants on node-1, by the whole way through the model. */
 struct wanted *wanted_from_yaml(const struct world *world, const char *yaml);
+
+/* The same by hand. Services are added in the order of their names. */
+struct service_spec {
+	const char *name, *vip;
+	uint16_t port, node_port; /* host order; node_port 0: none */
+	uint8_t proto;
+};
+struct backends_spec {
+	const char *addr; /* of the first, the others follow it */
+	uint16_t n, port;
+	bool local;
+};
+struct wanted *wanted_new(void);
+struct want_service *wanted_service(struct wanted *wanted, const struct service_spec *spec);
+/* In the order of their addresses. */
+void wanted_backends(struct wanted *wanted, struct want_service *service,
+		     const struct backends_spec *spec);
 void publish(struct world *world, const struct wanted *wanted, struct publish_result *result);
 void publish_yaml(struct world *world, const char *yaml);
 
-/* @return the hook's own code; *@out is what the packet is afterwards */
+/* The same on any thread: @return the code, or a negative errno below -1000. */
+int hook_try(const struct world *world, enum hook hook, uint32_t ifindex, const struct packet *in,
+	     struct packet *out);
+#define HOOK_ERRNO(errno) (-1000 - (errno))
+/* TC over BPF_PROG_TEST_RUN takes no packet that is shorter than its IP header. */
+#define HOOK_REFUSED	  (-22)
+/* @return the hook's own code, or HOOK_REFUSED; *@out is what the packet is afterwards */
 int hook_run(const struct world *world, enum hook hook, uint32_t ifindex, const struct packet *in,
 	     struct packet *out);
 

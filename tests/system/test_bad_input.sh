@@ -58,7 +58,7 @@ many 66000 | refuses 1 '64 ?Mi?B|67108864|SH_MANIFEST_BYTES_MAX'
 
 # No place for the pins, no privilege.
 mkdir "$TMP/plain"
-must_end 3 "$TMP/plain.*bpf" net_exec node-1 "$SHUNT" apply -f "$TMP/manifests" \
+must_end 3 "no BPF file system at $TMP.*mount" net_exec node-1 "$SHUNT" apply -f "$TMP/manifests" \
 	--node-name node-1 --bpffs "$TMP/plain" --state "$TMP/state"
 extra more 30099 >"$bad"
 chmod 755 "$TMP"

@@ -24,8 +24,8 @@ crowd shell-1 "$(at $WEB6 80)"
 crowd node:1 "$(at $WEB4 80)"
 
 # Two clients that use the same ports of theirs, to one backend, at once.
-hits client http "$(at "$(node_ip 1)" $THERE_PORT)" -n $many -c $many --json >"$TMP/client" 2>&1 &
-hits outside-1 http "$(at "$(node_ip 1)" $THERE_PORT)" -n $many -c $many --json >"$TMP/outside" 2>&1 &
+hits client http "$(at "$(node_ip 1)" $THERE_PORT)" -n $many -c $many --timeout 10000 --json >"$TMP/client" 2>&1 &
+hits outside-1 http "$(at "$(node_ip 1)" $THERE_PORT)" -n $many -c $many --timeout 10000 --json >"$TMP/outside" 2>&1 &
 wait
 for who in client outside; do
 	equal "$(jq .ok "$TMP/$who")" $many "$who beside another: answered"

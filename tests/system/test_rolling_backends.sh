@@ -61,7 +61,8 @@ for _ in 1 2 3; do
 	reach shell-1 http "$(at $WEB4 80)" "$ALL"
 done
 
-kill "${loads[@]}"
+# Each is the child of a subshell.
+pkill -P "$(IFS=, && echo "${loads[*]}")"
 wait "${loads[@]}"
 for name in pod pod6 udp node outside; do
 	equal "$(jq .failed "$TMP/$name")" 0 "$name: failed ($(head -n 3 "$TMP/$name.err"))"

@@ -177,14 +177,16 @@ static bool check_peer(struct hit *hit, int fd)
 static int start(struct hit *hit)
 {
 	int type = hit->proto == HTTP ? SOCK_STREAM : SOCK_DGRAM;
-	int fd;
+	int fd, on = 1;
 
 	fd = socket(hit->to.addr.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		fail(hit, "socket: %s", strerror(errno));
 		return -1;
 	}
-	if (hit->from.len && bind(fd, (struct sockaddr *)&hit->from.addr, hit->from.len)) {
+	/* A port that an ended connection of ours still waits out may be used again. */
+	if (hit->from.len && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+			      bind(fd, (struct sockaddr *)&hit->from.addr, hit->from.len))) {
 		fail(hit, "bind: %s", strerror(errno));
 		goto out;
 	}
