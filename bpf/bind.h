@@ -66,7 +66,10 @@ static __always_inline bool sh_says(int index, const struct sh_entry *entry, con
 	       to.dport == entry->to.sport;
 }
 
-/* The reverse of @entry. @return its index; -EEXIST: another flow has it; -ENOSPC */
+/*
+ * The reverse of @entry. @return its index; -EEXIST: another flow has it;
+ * -EAGAIN; -ENOSPC
+ */
 static __always_inline int sh_bind_reply(const struct sh_entry *entry, const bool v6)
 {
 	struct sh_scratch *scratch = sh_scratch();
@@ -124,23 +127,43 @@ static __always_inline void sh_unbind(int index, const bool v6)
 		sh_end((__u32)index, hit.word, v6);
 }
 
-/* Both entries. @return the index of the forward one, -EEXIST (no port), -ENOSPC (no slot) */
+/*
+ * The forward entry; @entry's own, or that of another CPU which has just bound
+ * this flow: its choice stands then. @return its index, -EAGAIN or -ENOSPC
+ */
+static __always_inline int sh_bind_forward(const struct sh_entry *entry, bool *theirs,
+					   const bool v6)
+{
+	int index;
+
+	for (int i = 0; i < SH_PORT_TRIES; i++) {
+		index = sh_insert_any(entry, v6);
+		if (index >= 0 || index == -ENOSPC)
+			return index;
+		index = sh_search_any(&entry->from, v6);
+		if (index >= 0) {
+			*theirs = true;
+			return index;
+		}
+	}
+	return -EAGAIN;
+}
+
+/* Both entries. @return the index of the forward one; -EEXIST (no port), -EAGAIN, -ENOSPC */
 static __always_inline int sh_bind(struct sh_entry *entry, const bool v6)
 {
 	struct sh_backend *backend;
+	bool theirs = false;
 	int reply, index;
 
 	reply = sh_bind_port(entry, v6);
 	if (reply < 0)
 		return reply;
-	index = sh_insert_any(entry, v6);
-	if (index < 0) {
-		/* Another CPU has just bound this flow: its choice stands. */
-		int theirs = index == -EEXIST ? sh_search_any(&entry->from, v6) : -1;
-
-		if (!sh_says(theirs, entry, v6))
+	index = sh_bind_forward(entry, &theirs, v6);
+	if (index < 0 || theirs) {
+		if (index < 0 || !sh_says(index, entry, v6))
 			sh_unbind(reply, v6);
-		return theirs >= 0 ? theirs : -ENOSPC;
+		return index;
 	}
 	backend = sh_backend_at(entry->backend);
 	if (backend) {
@@ -271,9 +294,12 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 	if (verdict)
 		return verdict;
 	ret = v6 ? sh_bind6(entry) : sh_bind4(entry);
+	if (ret == -EEXIST)
+		return sh_drop(choice->service, SH_REASON_SNAT_EXHAUSTED);
+	if (ret == -EAGAIN)
+		return sh_drop(choice->service, SH_REASON_FLOW_CONTENDED);
 	if (ret < 0)
-		return sh_drop(choice->service, ret == -EEXIST ? SH_REASON_SNAT_EXHAUSTED
-							       : SH_REASON_FLOW_TABLE_FULL);
+		return sh_drop(choice->service, SH_REASON_FLOW_TABLE_FULL);
 out:
 	*index = (__u32)ret;
 	return SH_NEXT;

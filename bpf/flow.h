@@ -11,9 +11,10 @@
  *    if another flow took the slot meanwhile the word has changed, and the
  *    reader takes it for a miss. (The word would have to come back with the
  *    same tag, state and stamp within those few instructions to deceive it.)
- *  - Two CPUs may insert the same key at once. Each looks for the other's
- *    after it has published its own; one who sees a second one withdraws. At
- *    worst both do, and try again.
+ *  - Two CPUs may insert the same key at once. Each claims a slot, which shows
+ *    its tag, and only then looks for the other's: of two that are still
+ *    SH_BUSY the lower slot waits and the higher one is given back; one that is
+ *    complete has won. Nobody sees an entry that will be withdrawn.
  *  - Counters are not atomic. A direction's packets come on one CPU; where
  *    they don't, a few may be missed in the count.
  */
@@ -72,6 +73,14 @@ static __always_inline __u32 sh_negative(__s32 number)
 {
 	asm volatile("" : "+r"(number));
 	return (__u32)number >> 31;
+}
+
+static __always_inline __u32 sh_equal(__u32 a, __u32 b)
+{
+	__u64 difference = (__u64)(a ^ b) - 1;
+
+	asm volatile("" : "+r"(difference));
+	return (__u32)(difference >> 63);
 }
 
 /*
@@ -264,13 +273,10 @@ static __always_inline bool sh_claim(__u32 *word_at, __u32 old, __u32 tag)
 /*
  * From SH_BUSY to @word, in one fully ordered step: all that was written to
  * the entry is seen before. Only the overflow bit may have changed meanwhile.
- * @return the word that stands there now
  */
-static __always_inline __u32 sh_publish(__u32 *word_at, __u32 tag, __u32 word)
+static __always_inline void sh_publish(__u32 *word_at, __u32 tag, __u32 word)
 {
-	__u32 change = sh_word(tag, SH_BUSY, 0) ^ word;
-
-	return __sync_fetch_and_xor(word_at, change) ^ change;
+	__sync_fetch_and_xor(word_at, sh_word(tag, SH_BUSY, 0) ^ word);
 }
 
 /* End the flow at @index if it is still in the state of @word. */
@@ -366,26 +372,83 @@ static __always_inline bool sh_slot_pick(__u64 hash, __u32 bucket_nr, struct sh_
 	way = (sh_lowest(mask) + first) & (SH_WAYS - 1);
 	slot->index = bucket_nr * SH_WAYS + way;
 	slot->word = *(const volatile __u32 *)&bucket->word[way];
-	/* It may have become something better meanwhile. */
-	return sh_state(slot->word) == SH_NEW || sh_evictable(slot->word, now);
+	/* It may have become somebody's meanwhile. */
+	return sh_evictable(slot->word, now) ||
+	       (count >= SH_WAYS / 4 && sh_state(slot->word) == SH_NEW);
 }
 
-/*
- * Take @slot, fill it, publish it.
- * @return the word that stands there now, or 0: somebody else was faster.
- */
-static __always_inline __u32 sh_place(const struct sh_entry *entry, __u64 hash,
-				      const struct sh_slot *slot, const bool v6)
+/* The ways of a bucket that are being filled for a key of this tag, as bits. */
+static __always_inline __u32 sh_busy_mask(const struct sh_bucket *bucket, __u32 tag)
 {
-	__u32 tag = sh_tag(hash), word = sh_word(tag, SH_NEW, sh_stamp_now());
-	struct sh_hit hit;
+	__u32 mask = 0, word;
 
-	if (!sh_hit_at(slot->index, &hit, v6) || !sh_claim(hit.word_at, slot->word, tag))
-		return 0;
-	if (sh_state(slot->word) != SH_FREE)
-		sh_flow_account(hit.flow);
-	sh_flow_fill(hit.flow, entry, v6);
-	return sh_publish(hit.word_at, tag, word);
+	for (__u32 way = 0; way < SH_WAYS; way++) {
+		word = *(const volatile __u32 *)&bucket->word[way] & ~SH_WORD_OVERFLOW;
+		mask |= sh_equal(word, sh_word(tag, SH_BUSY, 0)) << way;
+	}
+	return mask;
+}
+
+enum sh_rival { SH_ALONE, SH_LOWER, SH_HIGHER };
+
+/* Is somebody else filling a slot of this bucket for a key like ours, at @index? */
+static __always_inline enum sh_rival sh_rival_in(__u32 bucket_nr, __u32 tag, __u32 index,
+						 const bool v6)
+{
+	const struct sh_bucket *bucket = sh_bucket_at(bucket_nr, v6);
+	__u32 mask = bucket ? sh_busy_mask(bucket, tag) : 0;
+
+	if (bucket_nr == index / SH_WAYS) /* ours */
+		mask &= ~(1u << index % SH_WAYS);
+	if (!mask)
+		return SH_ALONE;
+	return bucket_nr * SH_WAYS + sh_lowest(mask) < index ? SH_LOWER : SH_HIGHER;
+}
+
+static __always_inline enum sh_rival sh_rival(const struct sh_key *key, __u32 index, const bool v6)
+{
+	__u64 hash = sh_key_hash(key);
+	__u32 tag = sh_tag(hash), home = sh_home(hash, v6);
+	const struct sh_bucket *bucket = sh_bucket_at(home, v6);
+	enum sh_rival rival = sh_rival_in(home, tag, index, v6);
+
+	/* The bit is set before anybody claims a slot in the second bucket. */
+	if (rival == SH_LOWER || !bucket || !(bucket->word[0] & SH_WORD_OVERFLOW))
+		return rival;
+	if (rival == SH_HIGHER)
+		return sh_rival_in(sh_second(home, tag, v6), tag, index, v6) == SH_LOWER
+			       ? SH_LOWER
+			       : SH_HIGHER;
+	return sh_rival_in(sh_second(home, tag, v6), tag, index, v6);
+}
+
+__noinline int sh_rival4(const struct sh_key *key, __u32 index)
+{
+	return key ? (int)sh_rival(key, index, false) : SH_ALONE;
+}
+
+__noinline int sh_rival6(const struct sh_key *key, __u32 index)
+{
+	return key ? (int)sh_rival(key, index, true) : SH_ALONE;
+}
+
+#define SH_RIVAL_TURNS 64
+
+/*
+ * The slot at @index is claimed for @key. Does the key stay ours alone?
+ * @return 0; -EEXIST: no, it is there; -EAGAIN: somebody else is at it
+ */
+static __always_inline int sh_contend(const struct sh_key *key, __u32 index, const bool v6)
+{
+	int rival = SH_HIGHER, i;
+
+	for (i = 0; i < SH_RIVAL_TURNS && rival == SH_HIGHER; i++)
+		rival = v6 ? sh_rival6(key, index) : sh_rival4(key, index);
+	if (rival != SH_ALONE)
+		return -EAGAIN;
+	/* A rival that was done before we looked has an entry now. */
+	i = v6 ? sh_search6(key, (int)index) : sh_search4(key, (int)index);
+	return i >= 0 ? -EEXIST : 0;
 }
 
 /* Which slot @entry is to have. @return 0, -EEXIST or -ENOSPC as sh_insert() has them. */
@@ -413,30 +476,44 @@ static __always_inline int sh_slot_find(const struct sh_entry *entry, __u64 hash
 	return 0;
 }
 
+/* Let whoever is at a key like ours finish, for a while. */
+static __always_inline void sh_wait(const struct sh_key *key, const bool v6)
+{
+	for (int i = 0; i < SH_RIVAL_TURNS; i++) {
+		if ((v6 ? sh_rival6(key, ~0u) : sh_rival4(key, ~0u)) == SH_ALONE)
+			return;
+	}
+}
+
 /*
  * Enter @entry. A dead flow of the same key is replaced.
- * @return its index; -EEXIST: a living flow has this key already (or another
- * CPU is just making it); -ENOSPC: no slot may be taken.
+ * @return its index; -EEXIST: a living flow has this key already; -EAGAIN:
+ * another CPU is just entering one like it; -ENOSPC: no slot may be taken
  */
 static __always_inline int sh_insert(const struct sh_entry *entry, const bool v6)
 {
 	__u64 hash = sh_key_hash(&entry->from);
 	struct sh_slot slot = {};
-	__u32 word;
+	__u32 tag = sh_tag(hash);
+	struct sh_hit hit;
 	int ret;
 
 	ret = sh_slot_find(entry, hash, &slot, v6);
 	if (ret)
 		return ret;
-	word = sh_place(entry, hash, &slot, v6);
-	if (!word)
-		return -EEXIST;
-	ret = v6 ? sh_search6(&entry->from, (int)slot.index)
-		 : sh_search4(&entry->from, (int)slot.index);
-	if (ret < 0)
-		return (int)slot.index;
-	sh_end(slot.index, word, v6);
-	return -EEXIST;
+	if (!sh_hit_at(slot.index, &hit, v6) || !sh_claim(hit.word_at, slot.word, tag))
+		return -EAGAIN;
+	if (sh_state(slot.word) != SH_FREE)
+		sh_flow_account(hit.flow);
+	ret = sh_contend(&entry->from, slot.index, v6);
+	if (ret) {
+		sh_publish(hit.word_at, tag, 0);
+		sh_wait(&entry->from, v6);
+		return ret;
+	}
+	sh_flow_fill(hit.flow, entry, v6);
+	sh_publish(hit.word_at, tag, sh_word(tag, SH_NEW, sh_stamp_now()));
+	return (int)slot.index;
 }
 
 __noinline int sh_insert4(const struct sh_entry *entry)
@@ -543,6 +620,11 @@ static __always_inline int sh_flow_touch(const struct sh_touch *touch, const boo
 		return SH_PUNT;
 	state = sh_state(hit.word);
 	reply = hit.flow->flags & SH_FLOW_REPLY;
+	/* The answer to a SYN that we have not seen: its client went to the backend itself. */
+	if (reply && state >= SH_HALF_CLOSED && touch->tcp_flags & SH_TCP_SYN) {
+		sh_end((__u32)index, hit.word, v6);
+		return SH_PUNT;
+	}
 	syn = (touch->tcp_flags & (SH_TCP_SYN | SH_TCP_ACK)) == SH_TCP_SYN;
 	if (state == SH_GONE && touch->key.proto == IPPROTO_TCP && !syn)
 		return SH_DROP;

@@ -153,7 +153,7 @@ static __always_inline int sh_answer_rst(sh_ctx *ctx, struct sh_question *q, con
 	__be32 seq = 0, ack = 0;
 	__u32 segment, payload;
 	bool partial, acked;
-	__u64 sum;
+	__u64 sum, before;
 
 	if (!l3 || (void *)(tcp + 1) > sh_ctx_end(ctx) ||
 	    tcp->flags & SH_TCP_RST) /* never a RST for a RST */
@@ -176,6 +176,7 @@ static __always_inline int sh_answer_rst(sh_ctx *ctx, struct sh_question *q, con
 	if (!l3)
 		return SH_DROP;
 	tcp = l3 + header;
+	before = sh_sum(l3, header + sizeof(*tcp));
 	sh_swap_macs(ctx);
 	sh_answer_l3(l3, &q->key, IPPROTO_TCP, sizeof(*tcp), v6);
 	tcp->source = q->key.dport;
@@ -190,6 +191,8 @@ static __always_inline int sh_answer_rst(sh_ctx *ctx, struct sh_question *q, con
 	sum = sh_pseudo_sum(&q->key, IPPROTO_TCP, sizeof(*tcp));
 	tcp->check = partial ? (__sum16)sh_csum_fold(sum)
 			     : (__sum16)~sh_csum_fold(sum + sh_sum(tcp, sizeof(*tcp)));
+	sh_ctx_sum_changed(ctx, sh_csum_fold(sh_sum(l3, header + sizeof(*tcp))) +
+					(~sh_csum_fold(before) & 0xffff));
 	return sh_answer_leave(ctx);
 }
 
@@ -223,6 +226,8 @@ static __always_inline int sh_answer_icmp(sh_ctx *ctx, struct sh_question *q, co
 	if (v6)
 		sum = sh_pseudo_sum(&q->key, proto, sizeof(*icmp) + quote);
 	icmp->checksum = (__sum16)~sh_csum_fold(sum + sh_sum(icmp, sizeof(*icmp) + quote));
+	/* All this stands where there were zeros. */
+	sh_ctx_sum_changed(ctx, sh_csum_fold(sh_sum(l3, header + sizeof(*icmp))));
 	return sh_answer_leave(ctx);
 }
 
