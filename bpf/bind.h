@@ -48,6 +48,7 @@ static __always_inline void sh_reverse(struct sh_entry *reply, const struct sh_e
 		.direction = entry->from.direction,
 	};
 	reply->backend = entry->backend;
+	reply->keep = ~0u;
 	reply->flags = entry->flags | SH_FLOW_REPLY;
 }
 
@@ -159,6 +160,7 @@ static __always_inline int sh_bind(struct sh_entry *entry, const bool v6)
 	reply = sh_bind_port(entry, v6);
 	if (reply < 0)
 		return reply;
+	entry->keep = (__u32)reply;
 	index = sh_bind_forward(entry, &theirs, v6);
 	if (index < 0 || theirs) {
 		if (index < 0 || !sh_says(index, entry, v6))
@@ -214,24 +216,50 @@ static __always_inline bool sh_local_client(const sh_ctx *ctx)
 }
 
 /*
- * SNAT where the reply would not pass this node by itself: backend elsewhere
+ * Why SNAT: where the reply would not pass this node by itself: backend elsewhere
  * and client too; a pod that reaches itself (hairpin), which would answer
  * itself without ever leaving its namespace; and a client outside the cluster
  * that has come by a ClusterIP, which only nodes of the cluster know.
  */
-static __always_inline bool sh_wants_snat(const struct sh_entry *entry,
-					  const struct sh_choice *choice, const bool v6)
+static __always_inline enum sh_snat sh_wants_snat(const struct sh_entry *entry,
+						  const struct sh_choice *choice, const bool v6)
 {
 	if (entry->to.src[0] == entry->to.dst[0] && entry->to.src[1] == entry->to.dst[1])
-		return true;
+		return SH_SNAT_HAIRPIN;
 	if (sh_config.masquerade_all)
-		return true;
+		return SH_SNAT_ALL;
 	if (choice->local_client)
-		return false;
+		return SH_SNAT_NONE;
 	if (!(choice->backend_flags & SH_BE_LOCAL))
-		return true;
-	return (choice->flags & SH_FE_KIND_MASK) == SH_FE_CLUSTER_IP &&
-	       !sh_in_nets(&sh_config.cluster_cidrs, entry->from.src, v6);
+		return SH_SNAT_REMOTE;
+	if ((choice->flags & SH_FE_KIND_MASK) == SH_FE_CLUSTER_IP &&
+	    !sh_in_nets(&sh_config.cluster_cidrs, entry->from.src, v6))
+		return SH_SNAT_OUTSIDE;
+	return SH_SNAT_NONE;
+}
+
+static __always_inline void sh_trace_masquerade(const struct sh_scratch *scratch, enum sh_snat why,
+						int fib, const bool v6)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_MASQUERADE);
+
+	if (!record)
+		return;
+	record->arg[0] = why;
+	record->arg[1] = why ? scratch->route.ifindex : 0;
+	record->arg[2] = (__u32)fib;
+	sh_addr_from_word(&record->src, scratch->entry.to.src, v6);
+}
+
+static __always_inline void sh_trace_bind(const struct sh_entry *entry, int index)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_BIND);
+
+	if (!record)
+		return;
+	record->arg[0] = (__u32)index;
+	record->sport = entry->to.sport;
+	record->dport = entry->to.dport;
 }
 
 static __always_inline enum sh_verdict sh_masquerade(sh_ctx *ctx, struct sh_scratch *scratch,
@@ -240,17 +268,26 @@ static __always_inline enum sh_verdict sh_masquerade(sh_ctx *ctx, struct sh_scra
 	const struct sh_choice *choice = &scratch->choice;
 	struct sh_route *route = &scratch->route;
 	struct sh_entry *entry = &scratch->entry;
+	enum sh_snat why = sh_wants_snat(entry, choice, v6);
 	int ret;
 
-	if (!sh_wants_snat(entry, choice, v6))
+	if (!why) {
+		if (sh_config.trace)
+			sh_trace_masquerade(scratch, why, 0, v6);
 		return SH_NEXT;
+	}
 	route->key = entry->to;
 	route->ifindex = sh_ctx_ifindex(ctx);
 	ret = v6 ? sh_route6(ctx, route) : sh_route4(ctx, route);
-	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH)
+	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH) {
+		if (sh_config.trace)
+			sh_trace_masquerade(scratch, why, ret, v6);
 		return SH_CTX_XDP ? SH_PUNT : sh_drop(choice->service, SH_REASON_NO_ROUTE);
+	}
 	if (!sh_source_address(route->ifindex, entry->to.src, v6))
 		return sh_drop(choice->service, SH_REASON_SNAT_NO_ADDRESS);
+	if (sh_config.trace)
+		sh_trace_masquerade(scratch, why, ret, v6);
 	entry->flags = SH_FLOW_SNAT | SH_FLOW_FORWARD;
 	entry->to.direction = SH_INGRESS;
 	return SH_NEXT;
@@ -289,11 +326,14 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 	entry->to.dport = choice->backend_port;
 	entry->to.direction = SH_EGRESS;
 	entry->backend = choice->backend;
+	entry->keep = ~0u;
 	entry->flags = 0;
 	verdict = sh_masquerade(ctx, scratch, v6);
 	if (verdict)
 		return verdict;
 	ret = v6 ? sh_bind6(entry) : sh_bind4(entry);
+	if (sh_config.trace)
+		sh_trace_bind(entry, ret);
 	if (ret == -EEXIST)
 		return sh_drop(choice->service, SH_REASON_SNAT_EXHAUSTED);
 	if (ret == -EAGAIN)

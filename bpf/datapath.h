@@ -25,6 +25,47 @@
 #include "parse.h"
 #include "rewrite.h"
 
+/* ---- what a trace shows ---------------------------------------------------- */
+
+static __always_inline void sh_trace_packet(const struct sh_pkt *pkt, bool maybe, const bool v6)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_PACKET);
+
+	if (!record)
+		return;
+	record->arg[0] = pkt->key.direction;
+	record->arg[1] = pkt->key.proto;
+	record->arg[2] = pkt->tcp_flags;
+	sh_addr_from_word(&record->src, pkt->key.src, v6);
+	sh_addr_from_word(&record->dst, pkt->key.dst, v6);
+	record->sport = pkt->key.sport;
+	record->dport = pkt->key.dport;
+	sh_trace_args(SH_TRACE_FILTER, maybe, 0, 0, 0);
+}
+
+static __always_inline void sh_trace_flow(const struct sh_hit *hit, bool found)
+{
+	if (found)
+		sh_trace_args(SH_TRACE_FLOW, sh_state(hit->word), hit->flow->backend,
+			      hit->flow->flags, 0);
+	else
+		sh_trace_args(SH_TRACE_FLOW, SH_FREE, 0, 0, 0);
+}
+
+static __always_inline void sh_trace_rewrite(const struct sh_rewrite *rw, const bool v6)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_REWRITE);
+
+	if (!record)
+		return;
+	sh_addr_from_word(&record->src, rw->src, v6);
+	sh_addr_from_word(&record->dst, rw->dst, v6);
+	record->sport = (__be16)((const __u16 *)&rw->ports)[0];
+	record->dport = (__be16)((const __u16 *)&rw->ports)[1];
+}
+
+/* ---- the stages ------------------------------------------------------------ */
+
 /* All that is taken from a flow's entry, at one go. */
 struct sh_plan {
 	struct sh_rewrite rw;
@@ -47,6 +88,13 @@ static __always_inline bool sh_plan_load(struct sh_plan *plan, const struct sh_h
 	}
 	return sh_hit_holds(hit, plan->rw.src[1] | plan->rw.dst[1] | plan->rw.ports |
 					 plan->hop.ifindex | plan->hop.dmac_high);
+}
+
+static __always_inline void sh_trace_plan(const struct sh_plan *plan, const bool v6)
+{
+	if (plan->forward)
+		sh_trace_args(SH_TRACE_NEXT_HOP, plan->hop.ifindex, plan->hop.resolved, 0, 0);
+	sh_trace_rewrite(&plan->rw, v6);
 }
 
 /* The flow's next hop, asked of the kernel and kept. */
@@ -94,6 +142,8 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 	enum sh_verdict verdict;
 	__u32 index = 0;
 
+	if (sh_config.trace)
+		sh_trace_flow(hit, found);
 	if (found && !sh_flow_steady(hit, &pkt->key, pkt->tcp_flags)) {
 		struct sh_scratch *scratch = sh_scratch();
 		int ret = SH_PASS;
@@ -195,17 +245,20 @@ static __always_inline enum sh_verdict sh_special(sh_ctx *ctx, struct sh_pkt *pk
 /* One packet of a protocol of ours. */
 static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *pkt, const bool v6)
 {
-	__u32 len = sh_ctx_len(ctx);
 	enum sh_verdict verdict;
 	struct sh_plan plan;
 	struct sh_hit hit;
+	bool maybe;
 
 	if (pkt->fragment || sh_is_icmp(pkt, v6)) {
 		verdict = sh_special(ctx, pkt, v6);
 		if (verdict)
 			return verdict;
 	}
-	if (!sh_filter_maybe(&pkt->key, v6))
+	maybe = sh_filter_maybe(&pkt->key, v6);
+	if (sh_config.trace)
+		sh_trace_packet(pkt, maybe, v6);
+	if (!maybe)
 		return SH_PASS;
 #if !SH_CTX_XDP
 	if (pkt->fragment && pkt->ports)
@@ -225,8 +278,10 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 		if (SH_CTX_XDP && plan.hop.ifindex != sh_ctx_ifindex(ctx))
 			return SH_PUNT; /* that device may not take XDP's frames; TC can */
 	}
+	if (sh_config.trace)
+		sh_trace_plan(&plan, v6);
 	hit.flow->packets++;
-	hit.flow->bytes += len;
+	hit.flow->bytes += sh_ctx_len(ctx);
 	if (plan.forward && plan.hop.resolved)
 		sh_hop_store(pkt->eth, &plan.hop);
 	sh_rewrite_l3(ctx, pkt, &plan.rw, plan.forward, v6);

@@ -8,9 +8,10 @@
  *    word is SH_BUSY its entry belongs to the one who set that; the entry is
  *    complete before the word says anything else.
  *  - A reader compares the key, copies the rewrite, then reads the word again:
- *    if another flow took the slot meanwhile the word has changed, and the
- *    reader takes it for a miss. (The word would have to come back with the
- *    same tag, state and stamp within those few instructions to deceive it.)
+ *    if another flow took the slot meanwhile the word shows another tag, or a
+ *    state that its flow had left behind, and the reader takes it for a miss.
+ *    (To deceive it, a flow with the same 15 bits of hash would have to take
+ *    the slot of an unanswered one within those few instructions.)
  *  - Two CPUs may insert the same key at once. Each claims a slot, which shows
  *    its tag, and only then looks for the other's: of two that are still
  *    SH_BUSY the lower slot waits and the higher one is given back; one that is
@@ -240,26 +241,50 @@ static __always_inline bool sh_flow_find(const struct sh_key *key, struct sh_hit
 	return found >= 0 && sh_hit_at((__u32)found, hit, v6) && sh_flow_is(hit->flow, key, v6);
 }
 
-/* Is @hit still what it was when its key was compared? Read after the rewrite was copied. */
+/*
+ * Is @hit still the flow whose key was compared? Asked after the rewrite was
+ * copied. Its stamp may have moved and its state gone on meanwhile; a slot
+ * that was taken for another flow has another tag, or begins anew.
+ */
 static __always_inline bool sh_hit_holds(const struct sh_hit *hit, __u64 loaded)
 {
-	return *(volatile __u32 *)((void *)hit->word_at + sh_after(loaded)) == hit->word;
+	__u32 now = *(volatile __u32 *)((void *)hit->word_at + sh_after(loaded));
+
+	if (now == hit->word)
+		return true;
+	return !((now ^ hit->word) >> SH_WORD_TAG_SHIFT) && sh_state(now) >= sh_state(hit->word);
 }
 
 /* ---- ending -------------------------------------------------------------- */
 
-/* What an entry counted goes to its backend when it ends. The caller owns the entry. */
-static __always_inline void sh_flow_account(const struct sh_flow *flow)
+static __always_inline struct sh_backend *sh_flow_backend(const struct sh_flow *flow)
 {
 	__u32 index = SH_BACKEND_INDEX(flow->backend);
 	struct sh_backend *backend = bpf_map_lookup_elem(&shunt_backends, &index);
 
-	if (!backend || backend->id != flow->backend)
+	return backend && backend->id == flow->backend ? backend : NULL;
+}
+
+/* A connection counts as live from its binding to its end, by its forward entry. */
+static __always_inline void sh_flow_over(const struct sh_flow *flow)
+{
+	struct sh_backend *backend = sh_flow_backend(flow);
+
+	if (backend && !(flow->flags & SH_FLOW_REPLY))
+		__sync_fetch_and_sub(&backend->live, 1);
+}
+
+/* What an entry counted goes to its backend. The caller owns it; it was in @state. */
+static __always_inline void sh_flow_account(const struct sh_flow *flow, enum sh_flow_state state)
+{
+	struct sh_backend *backend = sh_flow_backend(flow);
+
+	if (!backend)
 		return;
 	__sync_fetch_and_add(&backend->packets, flow->packets);
 	__sync_fetch_and_add(&backend->bytes, flow->bytes);
-	if (!(flow->flags & SH_FLOW_REPLY))
-		__sync_fetch_and_sub(&backend->live, 1);
+	if (state != SH_CLOSED)
+		sh_flow_over(flow);
 }
 
 /* Take the slot for ourselves. The overflow bit stays. */
@@ -287,7 +312,7 @@ static __always_inline int sh_end(__u32 index, __u32 word, const bool v6)
 
 	if (!sh_hit_at(index, &hit, v6) || !sh_claim(hit.word_at, word, tag))
 		return 0;
-	sh_flow_account(hit.flow);
+	sh_flow_account(hit.flow, sh_state(word));
 	sh_publish(hit.word_at, tag, 0);
 	return 1;
 }
@@ -344,13 +369,14 @@ struct sh_slot {
 /*
  * A slot of the bucket that may be taken: the first way if it can be had, else
  * any. Unanswered flows that hold their quarter of the bucket already have to
- * give up one of theirs, so that no flood of them takes what others could have.
+ * give up one of theirs, so that no flood of them takes what others could
+ * have; with @press they do so in any case.
  */
-static __always_inline bool sh_slot_pick(__u64 hash, __u32 bucket_nr, struct sh_slot *slot,
-					 const bool v6)
+static __always_inline bool sh_slot_pick(const struct sh_entry *entry, __u32 bucket_nr,
+					 struct sh_slot *slot, bool press, const bool v6)
 {
 	const struct sh_bucket *bucket = sh_bucket_at(bucket_nr, v6);
-	__u32 first = sh_first_way(hash), now = sh_stamp_now();
+	__u32 first = sh_first_way(sh_key_hash(&entry->from)), now = sh_stamp_now();
 	__u32 evictable = 0, unanswered = 0, count = 0, word, mask, way;
 
 	if (!bucket)
@@ -365,7 +391,10 @@ static __always_inline bool sh_slot_pick(__u64 hash, __u32 bucket_nr, struct sh_
 		unanswered |= unclear << i;
 		count += unclear;
 	}
-	mask = count < SH_WAYS / 4 ? evictable : unanswered;
+	press = press || count >= SH_WAYS / 4;
+	mask = press ? unanswered : evictable;
+	if (bucket_nr == entry->keep / SH_WAYS)
+		mask &= ~(1u << entry->keep % SH_WAYS);
 	if (!mask)
 		return false;
 	mask = (mask | mask << SH_WAYS) >> first & 0xffff;
@@ -373,8 +402,7 @@ static __always_inline bool sh_slot_pick(__u64 hash, __u32 bucket_nr, struct sh_
 	slot->index = bucket_nr * SH_WAYS + way;
 	slot->word = *(const volatile __u32 *)&bucket->word[way];
 	/* It may have become somebody's meanwhile. */
-	return sh_evictable(slot->word, now) ||
-	       (count >= SH_WAYS / 4 && sh_state(slot->word) == SH_NEW);
+	return sh_evictable(slot->word, now) || (press && sh_state(slot->word) == SH_NEW);
 }
 
 /* The ways of a bucket that are being filled for a key of this tag, as bits. */
@@ -455,7 +483,7 @@ static __always_inline int sh_contend(const struct sh_key *key, __u32 index, con
 static __always_inline int sh_slot_find(const struct sh_entry *entry, __u64 hash,
 					struct sh_slot *slot, const bool v6)
 {
-	__u32 home = sh_home(hash, v6);
+	__u32 home = sh_home(hash, v6), second;
 	struct sh_bucket *bucket;
 	struct sh_hit same;
 	int index;
@@ -466,10 +494,15 @@ static __always_inline int sh_slot_find(const struct sh_entry *entry, __u64 hash
 		slot->word = same.word;
 		return sh_evictable(same.word, sh_stamp_now()) ? 0 : -EEXIST;
 	}
-	if (sh_slot_pick(hash, home, slot, v6))
+	second = sh_second(home, sh_tag(hash), v6);
+	if (sh_slot_pick(entry, home, slot, false, v6))
 		return 0;
-	if (!sh_slot_pick(hash, sh_second(home, sh_tag(hash), v6), slot, v6))
-		return -ENOSPC;
+	if (!sh_slot_pick(entry, second, slot, false, v6)) {
+		if (sh_slot_pick(entry, home, slot, true, v6))
+			return 0;
+		if (!sh_slot_pick(entry, second, slot, true, v6))
+			return -ENOSPC;
+	}
 	bucket = sh_bucket_at(home, v6);
 	if (bucket)
 		__sync_fetch_and_or(&bucket->word[0], SH_WORD_OVERFLOW);
@@ -504,7 +537,7 @@ static __always_inline int sh_insert(const struct sh_entry *entry, const bool v6
 	if (!sh_hit_at(slot.index, &hit, v6) || !sh_claim(hit.word_at, slot.word, tag))
 		return -EAGAIN;
 	if (sh_state(slot.word) != SH_FREE)
-		sh_flow_account(hit.flow);
+		sh_flow_account(hit.flow, sh_state(slot.word));
 	ret = sh_contend(&entry->from, slot.index, v6);
 	if (ret) {
 		sh_publish(hit.word_at, tag, 0);
@@ -539,8 +572,11 @@ static __always_inline void sh_set_state(const struct sh_hit *hit, enum sh_flow_
 	__u32 word = (hit->word & ~(SH_WORD_STATE_MASK | SH_WORD_STAMP_MASK)) |
 		     sh_word(0, state, sh_stamp_now());
 
-	if (word != hit->word)
-		__sync_val_compare_and_swap(hit->word_at, hit->word, word);
+	if (word == hit->word ||
+	    __sync_val_compare_and_swap(hit->word_at, hit->word, word) != hit->word)
+		return;
+	if (state == SH_CLOSED && sh_state(hit->word) != SH_CLOSED)
+		sh_flow_over(hit->flow);
 }
 
 static __always_inline void sh_peer_key(struct sh_key *key, const struct sh_flow *flow,
@@ -636,6 +672,7 @@ static __always_inline int sh_flow_touch(const struct sh_touch *touch, const boo
 	undo = &scratch->peer;
 	sh_peer_entry(undo, hit.flow, v6);
 	peer_index = sh_search_any(&undo->from, v6);
+	undo->keep = (__u32)index;
 	if (peer_index < 0 && next < SH_HALF_CLOSED)
 		peer_index = sh_insert_any(undo, v6);
 	if (peer_index >= 0 && sh_hit_at((__u32)peer_index, &peer, v6)) {

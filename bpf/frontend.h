@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "report.h"
 #include "scratch.h"
+#include "trace.h"
 
 static __always_inline struct sh_frontend *sh_frontend_at(const struct sh_addr *addr, __be16 port,
 							  __u8 proto)
@@ -61,8 +62,11 @@ static __always_inline __u32 sh_slot_backend(const struct sh_table *table, __u32
 	__u32 slot = table->base + (__u32)((__u64)hash * table->size >> 32);
 	__u32 line_nr = slot / SH_SLOTS_PER_LINE;
 	const struct sh_slot_line *line = bpf_map_lookup_elem(&shunt_slots, &line_nr);
+	__u32 backend = line ? line->backend[slot % SH_SLOTS_PER_LINE] : 0;
 
-	return line ? line->backend[slot % SH_SLOTS_PER_LINE] : 0;
+	if (sh_config.trace)
+		sh_trace_args(SH_TRACE_SLOT, slot - table->base, table->size, backend, 0);
+	return backend;
 }
 
 /* The backend of that id, if it is still that one. */
@@ -95,6 +99,18 @@ sh_select(const struct sh_choice *c, const struct sh_frontend *fe, const struct 
 	return one;
 }
 
+static __always_inline void sh_trace_affinity(const struct sh_affinity *last, __u64 jiffies,
+					      const struct sh_frontend *fe, __u32 found)
+{
+	__u64 age = last ? jiffies - last->jiffies : 0;
+
+	if (last && !found)
+		found = age > (__u64)fe->affinity_seconds * sh_config.hz ? SH_AFFINITY_OLD
+									 : SH_AFFINITY_AWAY;
+	sh_trace_args(SH_TRACE_AFFINITY, found, last ? last->backend : 0, fe->affinity_seconds,
+		      (__u32)age / sh_config.hz);
+}
+
 /*
  * The backend that this client had, if it is in the set that the packet may
  * use (@in) and the client's last new connection is not too long ago; else one
@@ -112,16 +128,44 @@ static __always_inline struct sh_backend *sh_select_affine(const struct sh_choic
 	struct sh_affinity now = { .jiffies = bpf_jiffies64() };
 	const struct sh_affinity *last = bpf_map_lookup_elem(&shunt_affinity, &key);
 	struct sh_backend *backend = NULL;
+	__u32 found = SH_AFFINITY_NEW;
 
 	if (last && now.jiffies - last->jiffies <= (__u64)fe->affinity_seconds * sh_config.hz)
 		backend = sh_backend_at(last->backend);
-	if (!backend || backend->service != fe->service || !(backend->flags & in))
+	if (backend && backend->service == fe->service && backend->flags & in)
+		found = SH_AFFINITY_KEPT;
+	if (sh_config.trace)
+		sh_trace_affinity(last, now.jiffies, fe, found);
+	if (!found)
 		backend = sh_select(c, fe, table);
 	if (backend) {
 		now.backend = backend->id;
 		bpf_map_update_elem(&shunt_affinity, &key, &now, BPF_ANY);
 	}
 	return backend;
+}
+
+static __always_inline void sh_trace_source(const struct sh_choice *c, __u32 found)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_SOURCE);
+
+	if (!record)
+		return;
+	record->arg[0] = c->sourceless ? SH_SOURCE_UNKNOWN : found;
+	record->src = c->source;
+}
+
+static __always_inline void sh_trace_backend(const struct sh_backend *backend)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_BACKEND);
+
+	if (!record)
+		return;
+	record->arg[0] = backend->id;
+	record->arg[1] = backend->flags;
+	record->arg[2] = backend->service;
+	record->dst = backend->addr;
+	record->dport = backend->port;
 }
 
 /* Is the client within loadBalancerSourceRanges? */
@@ -132,8 +176,11 @@ static __always_inline bool sh_source_allowed(const struct sh_choice *c, __u32 s
 		.service = service,
 		.addr = c->source,
 	};
+	bool found = bpf_map_lookup_elem(&shunt_srcranges, &key);
 
-	return bpf_map_lookup_elem(&shunt_srcranges, &key);
+	if (sh_config.trace)
+		sh_trace_source(c, found);
+	return found;
 }
 
 /* No frontend at this address and port. Is the address ours all the same? */
@@ -168,13 +215,22 @@ __noinline int sh_choose(struct sh_choice *c)
 	fe = sh_frontend_at(&c->virt, c->port, c->proto);
 	if (!fe)
 		fe = sh_node_port_at(c);
-	if (!fe)
+	if (!fe) {
+		if (sh_config.trace)
+			sh_trace_args(SH_TRACE_FRONTEND, 0, 0, 0, 0);
 		return sh_choose_none(c);
+	}
 	c->service = fe->service;
 	c->flags = fe->flags;
+	if (sh_config.trace)
+		sh_trace_args(SH_TRACE_FRONTEND, fe->service, fe->flags, fe->algorithm,
+			      fe->affinity_seconds);
 	if (fe->flags & SH_FE_SOURCE_RANGES) {
-		if (c->sourceless)
+		if (c->sourceless) {
+			if (sh_config.trace)
+				sh_trace_source(c, 0);
 			return SH_PASS; /* its packets will tell */
+		}
 		if (!sh_source_allowed(c, fe->service))
 			return sh_drop(fe->service, SH_REASON_SOURCE_RANGE);
 	}
@@ -182,6 +238,8 @@ __noinline int sh_choose(struct sh_choice *c)
 	local = fe->flags & SH_FE_LOCAL_ONLY &&
 		!((fe->flags & SH_FE_KIND_MASK) != SH_FE_CLUSTER_IP && c->local_client);
 	table = local ? &fe->local : &fe->cluster;
+	if (sh_config.trace)
+		sh_trace_args(SH_TRACE_POLICY, local, c->local_client, table->size, 0);
 	if (!table->size) {
 		if (fe->flags & SH_FE_ANY_USABLE)
 			return sh_drop(fe->service, SH_REASON_NO_LOCAL);
@@ -192,6 +250,8 @@ __noinline int sh_choose(struct sh_choice *c)
 				       : sh_select(c, fe, table);
 	if (!backend)
 		return sh_drop(fe->service, SH_REASON_BACKEND_STALE);
+	if (sh_config.trace)
+		sh_trace_backend(backend);
 	c->backend_addr = backend->addr;
 	c->backend_port = backend->port;
 	c->backend_flags = backend->flags;

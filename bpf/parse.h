@@ -103,7 +103,8 @@ static __always_inline bool sh_skip_headers(sh_ctx *ctx, struct sh_headers *h)
 			frag = sh_take(&cursor, sizeof(*frag));
 			if (!frag)
 				return false;
-			h->fragment = true;
+			/* Alone it is none: RFC 6946. */
+			h->fragment = (frag->frag_off & bpf_htons(0xfff9)) != 0;
 			h->later_fragment = (frag->frag_off & bpf_htons(0xfff8)) != 0;
 			h->fragment_id = frag->identification;
 			h->next = frag->nexthdr;

@@ -3,7 +3,7 @@
 #ifndef SHUNT_BPF_REPORT_H
 #define SHUNT_BPF_REPORT_H
 
-#include "key.h"
+#include "trace.h"
 
 __noinline int sh_count_drop(__u32 service, __u32 reason)
 {
@@ -11,6 +11,8 @@ __noinline int sh_count_drop(__u32 service, __u32 reason)
 	struct sh_drop none = {};
 	struct sh_drop *drop;
 
+	if (sh_config.trace)
+		sh_trace_args(SH_TRACE_DROP, service, reason, 0, 0);
 	drop = bpf_map_lookup_elem(&shunt_drops, &key);
 	if (!drop) {
 		/* Two CPUs may both make it: the loser's -EEXIST is as good. */

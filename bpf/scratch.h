@@ -20,8 +20,9 @@ struct sh_touch {
 struct sh_entry {
 	struct sh_key from, to; /* to.direction: of the reverse entry */
 	__u32 backend;
+	__u32 keep; /* an index of the flow table that must not give way: its other direction */
 	__u8 flags; /* enum sh_flow_flags */
-	__u8 pad[3];
+	__u8 pad[7];
 };
 
 /* Which backend? A question, and its answer. */

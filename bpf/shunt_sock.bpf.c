@@ -71,7 +71,10 @@ static __always_inline bool sh_peer_maybe(const struct sh_peer *peer, bool node_
 		return sh_bit(filter->node_port, bpf_ntohs(peer->port));
 	sh_word_from_addr(word, &peer->addr, v6);
 	bit = sh_filter_addr_bit(sh_filter_mix(word, v6));
-	return sh_bit(filter->virtual_or_node, bit);
+	if (sh_bit(filter->virtual_or_node, bit))
+		return true;
+	return v6 ? sh_in_nets(&sh_config.service_cidrs, word, true)
+		  : sh_in_nets(&sh_config.service_cidrs, word, false);
 }
 
 /* The address that a socket of the host will most likely have. */
@@ -85,6 +88,21 @@ static __always_inline void sh_node_address(struct sh_addr *addr, bool v6)
 		*addr = v6 ? node->addr6 : node->addr4;
 }
 
+static __always_inline void sh_trace_socket(const struct sh_choice *choice,
+					    const struct sh_peer *peer, bool host, bool maybe)
+{
+	struct sh_trace_record *record = sh_trace_next(SH_TRACE_SOCKET);
+
+	if (!record)
+		return;
+	record->arg[0] = choice->loopback;
+	record->arg[1] = host;
+	record->arg[2] = choice->proto;
+	record->dst = peer->addr;
+	record->dport = peer->port;
+	sh_trace_args(SH_TRACE_FILTER, maybe, 0, 0, 0);
+}
+
 /* Which backend this socket gets. @return as sh_choose() */
 static __always_inline enum sh_verdict
 sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_choice *choice)
@@ -92,18 +110,22 @@ sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_
 	__u64 netns = bpf_get_netns_cookie(ctx);
 	bool host = sh_in_host(netns);
 	bool loopback = host && sh_is_loopback(&peer->addr);
+	bool maybe;
 
 	if (sh_config.socket_lb == SH_SOCKET_LB_HOST && !host)
 		return SH_PASS;
-	if (!sh_peer_maybe(peer, loopback))
+	maybe = sh_peer_maybe(peer, loopback);
+	choice->loopback = loopback;
+	choice->proto = ctx->protocol;
+	if (sh_config.trace)
+		sh_trace_socket(choice, peer, host, maybe);
+	if (!maybe)
 		return SH_PASS;
 	choice->cookie = bpf_get_socket_cookie(ctx);
 	choice->client.w[2] = (__u32)(netns >> 32);
 	choice->client.w[3] = (__u32)netns;
 	choice->virt = peer->addr;
 	choice->port = peer->port;
-	choice->proto = ctx->protocol;
-	choice->loopback = loopback;
 	choice->local_client = true;
 	choice->sourceless = !host;
 	if (host)
@@ -137,17 +159,40 @@ static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
 	bpf_map_update_elem(&shunt_sockets, &key, &value, BPF_ANY);
 }
 
+/*
+ * A traced socket goes nowhere: what it was to become is written down, and
+ * whoever else has programs on its cgroups, a live instance above all, finds
+ * an address that is no Service's.
+ */
+static __always_inline int sh_trace_end(struct bpf_sock_addr *ctx, const struct sh_choice *choice,
+					enum sh_verdict verdict, const bool v6)
+{
+	struct sh_addr nowhere = {};
+	struct sh_trace_record *record = verdict ? NULL : sh_trace_next(SH_TRACE_REWRITE);
+
+	if (record) {
+		record->dst = choice->backend_addr;
+		record->dport = choice->backend_port;
+	}
+	sh_peer_write(ctx, &nowhere, 0, v6);
+	return 0;
+}
+
 /* connect(), and sendmsg() of a UDP socket that is not connected. @return 0: refused */
 static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bool v6)
 {
 	struct sh_choice choice = {};
 	struct sh_peer peer = {};
 	struct sh_backend *backend;
+	enum sh_verdict verdict;
 
 	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
 		return 1;
 	sh_peer_read(&peer, ctx, v6);
-	switch (sh_sock_choose(ctx, &peer, &choice)) {
+	verdict = sh_sock_choose(ctx, &peer, &choice);
+	if (sh_config.trace)
+		return sh_trace_end(ctx, &choice, verdict, v6);
+	switch (verdict) {
 	case SH_NEXT:
 		break;
 	case SH_REJECT:

@@ -44,4 +44,7 @@
 #define SH_TEST_FLOWS_MAX    10000 /* of one file */
 #define SH_TEST_BACKENDS_MAX 1000  /* of one flow: each is to be met by chance */
 
+/* Steps that one run of a program may leave for `shunt trace` */
+#define SH_TRACE_STEPS_MAX 32
+
 #endif

@@ -421,7 +421,8 @@ struct sh_config {
 	__u16 csum_ipv6;  /* bpf_l4_csum_replace() knows BPF_F_IPV6 (Linux 6.16) */
 	__u16 set_retval; /* bpf_set_retval() is there (Linux 5.18) */
 	__u16 ping_vips;  /* answer pings of virtual addresses */
-	__u16 pad[3];
+	__u16 trace;	  /* write steps down: never in programs that are attached for good */
+	__u16 pad[2];
 	__u64 netns_cookie; /* of the network namespace that is the host's */
 	struct sh_nets service_cidrs;
 	struct sh_nets cluster_cidrs;
@@ -434,6 +435,7 @@ struct sh_control {
 	__u32 route_epoch; /* advanced when a route, a neighbour or a link changes */
 	char build[64];	   /* version and source hash of the programs that are attached */
 	__u32 frontends_max, sockets_max;
+	__u32 next_service;	 /* id: none is used twice, so that no count is inherited */
 	struct sh_config config; /* as the attached programs have it */
 };
 

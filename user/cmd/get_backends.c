@@ -43,8 +43,7 @@ static const struct column columns[N_COLUMNS] = {
 	[HERE] = { "HERE", "here", COLUMN_BOOL, 0, "is on this node" },
 	[STATE] = { "STATE", "state", COLUMN_TEXT, 0,
 		    "ready, terminating (serves for want of ready ones), draining (old flows "
-		    "only), not-ready"
-		    "only)" },
+		    "only), not-ready" },
 	[WEIGHT] = { "WEIGHT", "weight", COLUMN_NUMBER, 0, "" },
 	[FLOWS] = { "FLOWS", "flows", COLUMN_NUMBER, 0, "now" },
 	[CONNECTIONS] = { "CONNECTIONS", "connections", COLUMN_NUMBER, 0, "since it was added" },

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ptest/run.h"
 #include "util/nearest.h"
 
 /* One option being set: which, to what, where. */
@@ -252,8 +253,17 @@ static int set_snat_ports(const struct option_call *call, struct err *err)
 /* ---- the table ------------------------------------------------------------ */
 
 static const struct option_word output_words[] = {
-	{ "table", OUTPUT_TABLE }, { "wide", OUTPUT_WIDE }, { "json", OUTPUT_JSON },
-	{ "yaml", OUTPUT_YAML },   { "name", OUTPUT_NAME }, { NULL, 0 },
+	{ "table", OUTPUT_TABLE }, { "wide", OUTPUT_WIDE },
+	{ "json", OUTPUT_JSON },   { "yaml", OUTPUT_YAML },
+	{ "name", OUTPUT_NAME },   { "tap", OUTPUT_TAP },
+	{ "junit", OUTPUT_JUNIT }, { NULL, 0 },
+};
+
+static const struct option_word hook_words[] = {
+	{ "tc", 1u << PTEST_TC },
+	{ "xdp", 1u << PTEST_XDP },
+	{ "connect", 1u << PTEST_CONNECT },
+	{ NULL, 0 },
 };
 
 static const struct option_word socket_lb_words[] = {
@@ -292,7 +302,10 @@ const struct option options[] = {
 	{ "replies", 0, NULL, OPTIONS_SCOPE, .set = set_flag, REQUEST(replies),
 	  .help = "flows: the entries of the reply direction too" },
 	{ "output", 'o', "FORMAT", OPTIONS_OUTPUT, .set = set_output, REQUEST(output),
-	  .words = output_words, .help = "table, wide, json, yaml or name" },
+	  .words = output_words,
+	  .help = "table, wide, json, yaml or name; of a packet test: tap, junit or json" },
+	{ "hook", 0, "tc|xdp|connect", OPTIONS_TEST, .set = set_word, REQUEST(hooks),
+	  .words = hook_words, .help = "only in this hook (default in all where a flow applies)" },
 	{ "bpffs", 0, "DIR", OPTIONS_INSTANCE, .set = set_text, SETTINGS(bpffs),
 	  .help = "where the instance is pinned, on a BPF file system (default "
 		  "/sys/fs/bpf/shunt)" },
@@ -341,7 +354,7 @@ const struct option options[] = {
 	{ "max-flows6", 0, "N", OPTIONS_DATAPATH, SIZE(max_flows6, 1u << 27),
 	  .help = "room for IPv6 flow entries, two a connection (default 262144)" },
 	{ "max-sockets", 0, "N", OPTIONS_DATAPATH, SIZE(max_sockets, 1u << 24),
-	  .help = "room for UDP sockets and their virtual addresses (default 65536)" },
+	  .help = "room for sockets and their virtual addresses (default 65536)" },
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))

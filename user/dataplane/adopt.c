@@ -291,12 +291,15 @@ static int adopt_all(struct dataplane *dp, struct publisher *publisher)
 int publisher_new(struct dataplane *dp, struct err *err)
 {
 	struct publisher *publisher = calloc(1, sizeof(*publisher));
+	const struct sh_control *control;
 	int ret = -ENOMEM;
 
 	if (!publisher)
 		return err_system(err, ret, "read back %s", dp->dir);
 	dp->publisher = publisher;
-	publisher->next_service = publisher->next_node = 1;
+	control = dp->mem[DP_MAP_CONTROL];
+	publisher->next_service = control->next_service ? control->next_service : 1;
+	publisher->next_node = 1;
 	publisher->grace_outer = publisher->grace_inner = -1;
 	publisher->filter = filter_new(dp->mem[DP_MAP_FILTER]);
 	if (publisher->filter)

@@ -41,7 +41,7 @@ static int check_parent(const char *dir, struct err *err)
 		ret = err_system(err, -errno, "cannot look at %s (shunt needs root)", parent);
 	else if (access(parent, F_OK) || (unsigned int)fs.f_type != BPF_FS_MAGIC)
 		ret = err_system(err, -ENODEV,
-				 "no BPF file system at %s: mount one with: mount -t bpf bpf %s",
+				 "no BPF file system at %s (mount one: `mount -t bpf bpf %s`)",
 				 parent, parent);
 	free(parent);
 	return ret;

@@ -255,6 +255,7 @@ static int srcrange_put(struct commit *commit, uint32_t service, const struct ad
 	struct sh_srcrange_key key = { .service = service, .addr = net->addr };
 	struct srcrange_entry *entry;
 	const uint8_t allowed = 1;
+	int ret;
 
 	key.prefix = 32 + net->len + (addr_family(&net->addr) == FAMILY_IPV4 ? 96 : 0);
 	HASH_FIND(hh, publisher->srcranges, &key, sizeof(key), entry);
@@ -272,9 +273,12 @@ static int srcrange_put(struct commit *commit, uint32_t service, const struct ad
 		free(entry);
 		return -ENOMEM;
 	}
-	return bpf_map_update_elem(commit->dp->map_fd[DP_MAP_SRCRANGES], &key, &allowed, BPF_ANY)
-		       ? -errno
-		       : 0;
+	if (!bpf_map_update_elem(commit->dp->map_fd[DP_MAP_SRCRANGES], &key, &allowed, BPF_ANY))
+		return 0;
+	ret = -errno;
+	HASH_DEL(publisher->srcranges, entry);
+	free(entry);
+	return ret;
 }
 
 static bool node_within(const struct commit *commit, const struct addr_net *net)
@@ -549,6 +553,14 @@ static void count_changes(struct publish_result *result, const struct staged *st
 		result->services_changed++;
 }
 
+static void drops_forget(struct dataplane *dp, uint32_t service)
+{
+	struct sh_drop_key key = { .service = service };
+
+	for (key.reason = 1; key.reason < SH_REASON_COUNT; key.reason++)
+		(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_DROPS], &key);
+}
+
 static void retire_services(struct commit *commit, struct retired *retired)
 {
 	struct publisher *publisher = commit->publisher;
@@ -563,6 +575,7 @@ static void retire_services(struct commit *commit, struct retired *retired)
 		retire_table(retired, &entry->local);
 		key.id = entry->id;
 		(void)bpf_map_delete_elem(commit->dp->map_fd[DP_MAP_META], &key);
+		drops_forget(commit->dp, entry->id);
 		commit->result->services_removed++;
 		commit->result->backends_removed += entry->n_backends;
 		HASH_DEL(publisher->services, entry);
@@ -570,26 +583,25 @@ static void retire_services(struct commit *commit, struct retired *retired)
 	}
 }
 
-static int retire_free(struct commit *commit, struct retired *retired, struct err *err)
+/*
+ * Where the grace period can't be waited for, what was retired stays until the
+ * next process reads the maps back, and finds that nothing names it.
+ */
+static void retire_free(struct commit *commit, struct retired *retired)
 {
 	size_t i;
-	int ret;
 
-	if (!retired->n_tables && !retired->n_backends)
-		return 0;
-	ret = grace_wait(commit->publisher, err);
-	if (ret)
-		return ret;
+	if ((!retired->n_tables && !retired->n_backends) || grace_wait(commit->publisher, NULL))
+		return;
 	for (i = 0; i < retired->n_tables; i++)
 		(void)slots_give(&commit->publisher->slots, &retired->tables[i]);
 	if (retired->n_backends)
 		commit->result->flows_ended = flows_end(commit->dp, retired->gone);
 	for (i = 0; i < retired->n_backends; i++)
 		backend_release(commit->dp, retired->backends[i]);
-	return 0;
 }
 
-static int commit_finish(struct commit *commit, struct retired *retired, struct err *err)
+static void commit_finish(struct commit *commit, struct retired *retired)
 {
 	struct publisher *publisher = commit->publisher;
 	struct frontend_entry *frontend, *next;
@@ -605,7 +617,7 @@ static int commit_finish(struct commit *commit, struct retired *retired, struct 
 	}
 	srcranges_sweep(commit->dp);
 	retire_services(commit, retired);
-	return retire_free(commit, retired, err);
+	retire_free(commit, retired);
 }
 
 int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
@@ -628,7 +640,7 @@ int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
 	if (ret) {
 		stage_cancel(&stage);
 	} else {
-		ret = commit_finish(&commit, &retired, err);
+		commit_finish(&commit, &retired);
 		stage_done(&stage);
 	}
 	retired_done(&retired);

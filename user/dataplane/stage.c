@@ -315,6 +315,7 @@ static void service_describe(struct sh_meta_service *meta, struct service_key *k
 static int stage_service(struct stage *stage, struct staged *staged,
 			 const struct want_service *want, struct err *err)
 {
+	struct sh_control *control = stage->dp->mem[DP_MAP_CONTROL];
 	struct service_entry *entry;
 	struct service_key key;
 	int ret;
@@ -327,6 +328,7 @@ static int stage_service(struct stage *stage, struct staged *staged,
 			return err_system(err, -ENOMEM, "Service %s/%s", want->ns, want->name);
 		entry->key = key;
 		entry->id = stage->publisher->next_service++;
+		control->next_service = stage->publisher->next_service;
 		staged->is_new = true;
 	}
 	entry->keep = true;
