@@ -69,6 +69,7 @@ enum {
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
+#define EAGAIN 11
 #define EEXIST 17
 #define ENOSPC 28
 #define ECONNREFUSED 111

@@ -29,7 +29,7 @@ cleanup()
 	if ((status != 0 && status != 77)); then
 		tell_state
 	fi
-	net_down
+	net_undo
 	rm -rf "$TMP"
 	exit "$status"
 }
@@ -91,6 +91,24 @@ equal()
 	[[ $1 == "$2" ]] || die "$3: '$1', not '$2'"
 }
 
+# "KIND ID" of every program, map and link of node N's instance, found by its
+# pins: other instances on this machine, and other users of BPF, don't matter.
+kernel_objects()
+{
+	local dir=$NET_DIR/bpf/node-$1 pin kind
+
+	find "$dir" -type f | while read -r pin; do
+		case $pin in
+		"$dir"/progs/*) kind=prog ;;
+		"$dir"/links/*) kind='link' ;;
+		*) kind=map ;;
+		esac
+		# A program's read-only data is a map of its own, without a pin.
+		bpftool -j "$kind" show pinned "$pin" |
+			jq -r --arg kind "$kind" '"\($kind) \(.id)", "map \(.map_ids // [] | .[])"'
+	done | sort -u
+}
+
 # ---- requests
 
 # hits FROM ARGUMENTS…: hit's lines; FROM is a namespace, or node:N for a
@@ -122,7 +140,7 @@ reach()
 
 	got=$(hits "$from" "$proto" "$target" -n 64 "$@" 2>&1) ||
 		die "$from: $proto $target $*: $(grep '^hit:' <<<"$got")"
-	[[ $expected == *" from "* ]] || got=$(sed 's/ from .*//' <<<"$got")
+	[[ $expected == *" from "* ]] || got=$(awk '{ print $1 }' <<<"$got")
 	got=$(sort -u <<<"$got" | paste -sd,)
 	equal "$got" "$expected" "$from: $proto $target $*: answered by"
 }

@@ -19,6 +19,10 @@
 # at once. Functions return non-zero after a line on stderr.
 
 PREFIX=${PREFIX:-shunt-pg}
+if [[ ! $PREFIX =~ ^[a-z0-9][a-z0-9-]*$ ]]; then
+	printf '%s: PREFIX=%s is no name for an instance: use a-z, 0-9 and -\n' "${0##*/}" "$PREFIX" >&2
+	exit 2
+fi
 NET_DIR=/run/shunt-playground/$PREFIX
 NET_ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 B=${B:-build}
@@ -373,6 +377,7 @@ net_up()
 	net_require || return
 	[[ ! -e $NET_DIR ]] || net_error "$NET_DIR is there: up already, or left over;" \
 		"PREFIX=$PREFIX scripts/playground down removes it" || return
+	NET_MADE=1
 	mkdir -p "$NET_DIR/pid" "$NET_DIR/log" || return
 	net_make && net_servers "$@"
 }
@@ -397,6 +402,13 @@ net_quiet()
 	while read -r ns; do
 		[[ -z $(ip netns pids "$PREFIX-$ns" 2>/dev/null) ]] || return
 	done <"$NET_DIR/namespaces"
+}
+
+# For a trap at exit: removes what this very process has made, undisturbed by a second ^C.
+net_undo()
+{
+	trap '' INT TERM
+	[[ ! ${NET_MADE:-} ]] || net_down
 }
 
 # Removes whatever is there, also after a net_up that failed halfway. What shunt

@@ -541,6 +541,16 @@ static bool try_life(const struct test *t, struct life *life, uint16_t sport)
 	return true;
 }
 
+/* A source port; none comes twice (a bijection, Knuth's). */
+static uint16_t scattered(uint16_t i)
+{
+	uint32_t x = i;
+
+	x = (x ^ x >> 7) * 40503u & 0xffff;
+	x = (x ^ x >> 9) * 30029u & 0xffff;
+	return (uint16_t)(x ^ x >> 5);
+}
+
 /* @tries: of them as many as the table takes */
 static struct filled *fill(const struct test *t, uint16_t tries)
 {
@@ -548,7 +558,7 @@ static struct filled *fill(const struct test *t, uint16_t tries)
 
 	assert_non_null(filled);
 	for (uint16_t i = 0; i < tries; i++) {
-		if (try_life(t, &filled->lives[filled->n], (uint16_t)(10000 + i)))
+		if (try_life(t, &filled->lives[filled->n], scattered(i)))
 			life_answer(t, &filled->lives[filled->n++]);
 		else
 			filled->refused++;
@@ -661,22 +671,22 @@ static void a_flood_holds_a_quarter(void **state)
 	assert_int_equal(drops_all(&t->world), 0);
 }
 
-/* Where a bucket has no room left, an unanswered flow gives way to the next one. */
+/* Where no bucket has room left, an unanswered flow gives way to the next one. */
 static void unanswered_flows_give_way(void **state)
 {
 	struct test *t = *state;
 	struct filled *filled = fill(t, FILL_MAX);
+	size_t accepted = 0;
 	struct life life;
-	size_t new_flows = 0;
 
-	/* Whoever was answered stays; one of each bucket was not, say. */
-	for (size_t i = 0; i < n_words(t); i += SH_WAYS)
-		words(t)[i] = (words(t)[i] & ~SH_WORD_STATE_MASK) | SH_NEW << SH_WORD_STATE_SHIFT;
-	for (uint16_t i = 0; i < 64; i++)
-		assert_true(try_life(t, &life, (uint16_t)(20000 + i)));
+	/* All are answered but three of each bucket: fewer than the share of those. */
 	for (size_t i = 0; i < n_words(t); i++)
-		new_flows += state_at(t, i) == SH_NEW;
-	assert_true(new_flows > 0);
+		words(t)[i] = (words(t)[i] & ~SH_WORD_STATE_MASK) |
+			      (i % SH_WAYS < 3 ? SH_NEW : SH_LIVE) << SH_WORD_STATE_SHIFT;
+	for (uint16_t i = 0; i < 64; i++)
+		accepted += try_life(t, &life, scattered((uint16_t)(FILL_MAX + i)));
+	assert_int_equal(accepted, 64);
+	check_share_of_new(t);
 	free(filled);
 }
 
@@ -690,7 +700,9 @@ static bool has_room(const struct test *t, enum sh_flow_state flow_state, uint32
 			      (uint32_t)flow_state << SH_WORD_STATE_SHIFT |
 			      (idle_since & SH_WORD_STAMP_MASK);
 	}
-	return try_life(t, &life, 9999);
+	/* A port that had no flow yet. */
+	return try_life(t, &life,
+			scattered((uint16_t)(FILL_MAX + connections_to(&t->world, NULL))));
 }
 
 static void idle_flows_may_go(void **state)
@@ -890,6 +902,8 @@ static void tcp_ends(void **state)
 	client_sends(t, &stays, TCP_ACK);
 	backend_sends(t, &stays, TCP_ACK);
 	in = from_client(t, &goes.ends, TCP_ACK);
+	/* The packet may be made into an RST: the kernel gives up skb->csum to cut it short. */
+	t->world.csum_complete = false;
 	for (int i = 0; i < 3; i++) {
 		code = send_in(t, &in, &out);
 		assert_true(code == TC_ACT_SHOT ||
@@ -955,25 +969,6 @@ static void *racer_run(void *arg)
 	return NULL;
 }
 
-/* How many entries have the key of @packet, coming in. */
-static size_t entries_of(const struct test *t, const struct packet *packet)
-{
-	struct parsed parsed;
-	struct sh_addr src;
-	size_t n = 0;
-
-	assert_true(packet_parse(packet, &parsed));
-	src = packet_addr(packet, &parsed, false);
-	for (size_t i = 0; i < n_words(t); i++) {
-		const struct sh_flow6 *flow6 = t->world.dp->mem[DP_MAP_FLOWS6];
-		const struct sh_flow *flow = t->world.dp->mem[DP_MAP_FLOWS4];
-
-		if (state_at(t, i) >= SH_NEW)
-			n += t->v6 ? addr_eq(&flow6[i].saddr, &src) : flow[i].saddr == src.w[3];
-	}
-	return n;
-}
-
 /* What is wrong with what the two made of one key? The entry that stands now tells. */
 static void check_key(struct race *race, int key)
 {
@@ -983,7 +978,6 @@ static void check_key(struct race *race, int key)
 	struct ends ends = nth_client(race->t, (uint16_t)(race->round * RACE_KEYS + key), 40000);
 
 	ends.dport = race->node_port;
-	race->doubled += entries_of(race->t, &in) > 1;
 	if (hook_try(&race->t->world, HOOK_INGRESS, race->t->world.eth0, &in, &now) != code) {
 		race->wrong++;
 		return;
@@ -1002,23 +996,37 @@ static void check_key(struct race *race, int key)
 	race->wrong += got != code || !same_but_hop(&back, &want);
 }
 
-/* A reply entry without its flow would hold a source port. */
-static size_t count_orphans(const struct test *t)
+/* Number of the round's key that the entry belongs to, by the client's address. */
+static uint32_t key_of(const struct race *race, const struct sh_flow6 *flow)
 {
-	size_t forward = 0, reply = 0;
-	const struct sh_flow *flow;
+	struct sh_addr first = nth_client(race->t, (uint16_t)(race->round * RACE_KEYS), 0).client;
+
+	return ntohl(race->t->v6 ? flow->saddr.w[3] : flow->f.saddr) - ntohl(first.w[3]);
+}
+
+/* Two entries of one key; and a reply entry without its flow, which would hold a source port. */
+static void check_table(struct race *race)
+{
+	size_t forward = 0, reply = 0, of_key[RACE_KEYS] = { 0 };
+	const struct test *t = race->t;
+	const struct sh_flow6 *flow;
+	uint32_t key;
 
 	for (size_t i = 0; i < n_words(t); i++) {
 		if (state_at(t, i) < SH_NEW)
 			continue;
-		flow = t->v6 ? &((struct sh_flow6 *)t->world.dp->mem[DP_MAP_FLOWS6])[i].f
-			     : &((struct sh_flow *)t->world.dp->mem[DP_MAP_FLOWS4])[i];
-		if (flow->flags & SH_FLOW_REPLY)
+		flow = t->v6 ? &((const struct sh_flow6 *)t->world.dp->mem[DP_MAP_FLOWS6])[i]
+			     : (const void *)&(
+				       (const struct sh_flow *)t->world.dp->mem[DP_MAP_FLOWS4])[i];
+		if (flow->f.flags & SH_FLOW_REPLY) {
 			reply++;
-		else
-			forward++;
+			continue;
+		}
+		forward++;
+		key = key_of(race, flow);
+		race->doubled += key < RACE_KEYS && of_key[key]++;
 	}
-	return reply > forward ? reply - forward : forward - reply;
+	race->orphans += reply > forward ? reply - forward : forward - reply;
 }
 
 static void race_run(struct test *t, uint16_t node_port)
@@ -1042,18 +1050,20 @@ static void race_run(struct test *t, uint16_t node_port)
 		(void)pthread_barrier_wait(&race->barrier);
 		(void)pthread_barrier_wait(&race->barrier);
 		(void)pthread_barrier_wait(&race->barrier);
+		check_table(race);
 		for (int key = 0; key < RACE_KEYS; key++)
 			check_key(race, key);
-		race->orphans += count_orphans(t);
 	}
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_join(race->racers[i].thread, NULL), 0);
 	(void)pthread_barrier_destroy(&race->barrier);
-	if (race->wrong || race->doubled || race->orphans || race->refused)
+	/* One who holds a slot may be held up himself, longer than the other waits. */
+	if (race->wrong || race->doubled || race->orphans > race->refused ||
+	    race->refused > RACE_ROUNDS * RACE_KEYS / 1000)
 		fail_msg("of %d keys: %zu wrong, %zu doubled, %zu orphans, %zu refused",
 			 RACE_ROUNDS * RACE_KEYS, race->wrong, race->doubled, race->orphans,
 			 race->refused);
-	assert_int_equal(drops_all(&t->world), 0);
+	assert_int_equal(drops_all(&t->world), race->refused);
 	free(race);
 }
 
@@ -1073,6 +1083,78 @@ static void races_to_a_backend_here(void **state)
 static void races_to_a_backend_elsewhere(void **state)
 {
 	race_run(*state, FAR_PORT); /* each draws a source port of its own */
+}
+
+#define MOTION_PACKETS 30000
+
+/* One direction of an answered flow; each of its packets makes the words look older again. */
+struct mover {
+	const struct test *t;
+	enum hook hook;
+	int cpu;
+	pthread_t thread;
+	struct packet in, want;
+	uint32_t *words[2];
+	size_t missed;
+};
+
+static void age_at_once(uint32_t *word_at)
+{
+	uint32_t word = __atomic_load_n(word_at, __ATOMIC_RELAXED), older;
+
+	do {
+		older = word;
+		age(&older, 1);
+	} while (!__atomic_compare_exchange_n(word_at, &word, older, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+}
+
+static void *mover_run(void *arg)
+{
+	struct mover *mover = arg;
+	struct packet out;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(mover->cpu, &set);
+	(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	for (int i = 0; i < MOTION_PACKETS; i++) {
+		age_at_once(mover->words[0]);
+		age_at_once(mover->words[1]);
+		mover->missed += hook_try(&mover->t->world, mover->hook, mover->t->world.eth0,
+					  &mover->in, &out) != TC_PASS ||
+				 !packet_eq(&out, &mover->want);
+	}
+	return NULL;
+}
+
+/* The other direction's packet changes the word while this one's is being translated. */
+static void a_flow_in_motion_is_not_missed(void **state)
+{
+	struct mover movers[2] = { { .hook = HOOK_INGRESS }, { .hook = HOOK_EGRESS, .cpu = 1 } };
+	struct test *t = *state;
+	struct life life;
+
+	life_begin(t, &life, 40000);
+	life_answer(t, &life);
+	for (int i = 0; i < 2; i++) {
+		movers[i].t = t;
+		movers[i].in =
+			i ? answer_to(t, &life.seen, TCP_ACK) : from_client(t, &life.ends, TCP_ACK);
+		movers[i].words[0] = word_of(&t->world, forward_flow(t, &life));
+		movers[i].words[1] = word_of(&t->world, reply_flow(t, &life));
+		(void)hook_run(&t->world, movers[i].hook, t->world.eth0, &movers[i].in,
+			       &movers[i].want);
+		assert_false(packet_eq(&movers[i].in, &movers[i].want));
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&movers[i].thread, NULL, mover_run, &movers[i]), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(movers[i].thread, NULL), 0);
+	assert_int_equal(movers[0].missed, 0);
+	assert_int_equal(movers[1].missed, 0);
+	assert_int_equal(drops_all(&t->world), 0);
+	assert_int_equal(connections_to(&t->world, NULL), 1);
 }
 
 /* ---- main -------------------------------------------------------------------------------------- */
@@ -1127,10 +1209,13 @@ int main(void)
 		TEST(udp_moves_at_once, udp6),
 		TEST(tcp_ends, tcp4),
 		TEST(tcp_ends, tcp6),
-		TEST(races_to_a_backend_here, tcp4),
-		TEST(races_to_a_backend_here, tcp6),
-		TEST(races_to_a_backend_elsewhere, tcp4),
-		TEST(races_to_a_backend_elsewhere, udp6),
+		TEST(a_flow_in_motion_is_not_missed, tcp4),
+		TEST(a_flow_in_motion_is_not_missed, tcp6),
+		TEST(a_flow_in_motion_is_not_missed, udp4),
+		TEST(races_to_a_backend_here, large4),
+		TEST(races_to_a_backend_here, large6),
+		TEST(races_to_a_backend_elsewhere, large4),
+		TEST(races_to_a_backend_elsewhere, large6),
 	};
 
 	return world_run_tests("flow table", tests, sizeof(tests) / sizeof(tests[0]));

@@ -372,6 +372,11 @@ enum sh_flow_state state_of(const struct world *world, const struct sh_flow *flo
 
 void flows_forget(const struct world *world)
 {
+	int frags = world->dp->map_fd[DP_MAP_FRAGS];
+	struct sh_fragment_key key;
+
+	while (!bpf_map_get_next_key(frags, NULL, &key))
+		assert_int_equal(bpf_map_delete_elem(frags, &key), 0);
 	memset(world->dp->mem[DP_MAP_TAGS4], 0, world->dp->mem_len[DP_MAP_TAGS4]);
 	memset(world->dp->mem[DP_MAP_TAGS6], 0, world->dp->mem_len[DP_MAP_TAGS6]);
 }

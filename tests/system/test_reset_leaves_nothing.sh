@@ -5,13 +5,9 @@
 # shellcheck source=../../scripts/lib/check.sh
 source "${BASH_SOURCE[0]%/*}/../../scripts/lib/check.sh"
 
-# All that shunt may leave on node 1 and in the kernel as a whole.
+# What shunt may leave on node 1, besides programs, maps and links.
 traces()
 {
-	# Other tests' and users' programs stay out of it: by name.
-	bpftool -j prog show | jq -c '[.[] | select(.name // "" | startswith("shunt_"))] | length'
-	bpftool -j map show | jq -c '[.[] | select(.name // "" | startswith("shunt_"))] | length'
-	bpftool -j link show | jq -c 'length'
 	net_exec node-1 tc qdisc show
 	net_exec node-1 bpftool net show
 	bpftool cgroup tree "$(node_cgroup 1)"
@@ -19,6 +15,16 @@ traces()
 	net_exec node-1 sysctl net.ipv4 net.ipv6 2>/dev/null |
 		grep -Ev '(_time|tcp_mem|udp_mem|tcp_fastopen_key|route.*gc)'
 	find "$NET_DIR/bpf" "$NET_DIR/state" -mindepth 2
+}
+
+# The kernel frees them a little after the last reference has gone.
+all_gone()
+{
+	local kind id
+
+	while read -r kind id; do
+		! bpftool "$kind" show id "$id" >/dev/null 2>&1 || net_error "$kind $id is there" || return
+	done <<<"$1"
 }
 
 net_up --show-client || die "the network didn't come up"
@@ -31,9 +37,14 @@ for round in 1 2; do
 	reach client http "$(at "$(node_ip 1)" $THERE_PORT)" kubia-q5n8d
 	traces >"$TMP/during"
 	cmp -s "$TMP/before" "$TMP/during" && die 'apply left no trace: this test sees nothing'
+	objects=$(kernel_objects 1)
+	for kind in prog map link; do
+		[[ $objects == *"$kind "* ]] || die "no $kind is pinned: this test sees nothing"
+	done
 	must node_shunt 1 reset
 	traces >"$TMP/after"
 	diff "$TMP/before" "$TMP/after" || die "reset left something behind (round $round)"
+	wait_until 5 all_gone "$objects" || die "reset left something in the kernel (round $round)"
 done
 
 # Nothing there: nothing to do, no error.

@@ -51,6 +51,7 @@ const struct command *command_find(const char *name, struct err *err);
 #define OUTPUTS_LIST                                                                              \
 	((1u << OUTPUT_TABLE) | (1u << OUTPUT_WIDE) | (1u << OUTPUT_JSON) | (1u << OUTPUT_YAML) | \
 	 (1u << OUTPUT_NAME))
+#define OUTPUTS_TEST	 ((1u << OUTPUT_TAP) | (1u << OUTPUT_JUNIT) | (1u << OUTPUT_JSON))
 #define OUTPUTS_DOCUMENT ((1u << OUTPUT_TABLE) | (1u << OUTPUT_JSON) | (1u << OUTPUT_YAML))
 
 /* ---- for the commands ------------------------------------------------------- */
@@ -74,6 +75,7 @@ int reset_run(struct invocation *inv, struct err *err);
 int check_run(struct invocation *inv, struct err *err);
 int get_run(struct invocation *inv, struct err *err);
 void get_help(struct invocation *inv);
+int test_run(struct invocation *inv, struct err *err);
 int version_run(struct invocation *inv, struct err *err);
 int help_run(struct invocation *inv, struct err *err);
 

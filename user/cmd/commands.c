@@ -96,6 +96,33 @@ const struct command commands[] = {
 		.help = get_help,
 	},
 	{
+		.name = "test",
+		.args = "PATH...",
+		.summary = "prove what manifests do to packets",
+		.text = "Runs packet tests: files NAME.test.yaml, or all of those in and below "
+			"folders.\n"
+			"A test names manifests, the Node that it runs as, and flows: who connects "
+			"to\n"
+			"what, and what is to become of it. New connections go through the very "
+			"programs\n"
+			"that apply attaches, from as many source ports as it takes to meet every\n"
+			"backend, and every byte that comes out is checked. Nothing of this "
+			"machine "
+			"is\n"
+			"touched, no shunt has to run. Results are TAP; -o junit and -o json (one "
+			"object\n"
+			"a line) say the same. Exit status 1 if a flow failed or a file is "
+			"wrong.\n",
+		.examples = "  shunt test examples/kubia\n"
+			    "  shunt test shop.test.yaml --hook xdp\n"
+			    "  shunt test tests -o junit >results.xml\n",
+		.options = OPTIONS_OUTPUT | OPTIONS_TEST,
+		.outputs = OUTPUTS_TEST,
+		.needs = NEEDS_WRITE,
+		.words_max = SH_TEST_FILES_MAX,
+		.run = test_run,
+	},
+	{
 		.name = "version",
 		.args = "",
 		.summary = "say which shunt, kernel and libbpf these are",

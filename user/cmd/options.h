@@ -26,6 +26,7 @@ enum option_group {
 	OPTIONS_SCOPE = 0x20,	 /* -n, -A, --service, --replies */
 	OPTIONS_CONTROL = 0x40,	 /* node, CIDRs: what resolving depends on */
 	OPTIONS_DATAPATH = 0x80, /* devices, modes, sizes */
+	OPTIONS_TEST = 0x100,	 /* --hook */
 };
 
 /* What a command line says besides settings. Arrays and strings: the arena's or argv's. */
@@ -39,6 +40,7 @@ struct request {
 	size_t n_files;
 	const char *service; /* NULL: not given */
 	bool replies;
+	unsigned int hooks; /* a mask of 1u << enum ptest_hook; 0: not given */
 	const char **words; /* verb, resource, names */
 	size_t n_words;
 };

@@ -20,7 +20,16 @@
 #define OUTPUT_ALIGN_ROWS  1000
 #define OUTPUT_COLUMNS_MAX 24
 
-enum output_format { OUTPUT_TABLE = 0, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML, OUTPUT_NAME };
+enum output_format {
+	OUTPUT_TABLE = 0,
+	OUTPUT_WIDE,
+	OUTPUT_JSON,
+	OUTPUT_YAML,
+	OUTPUT_NAME,
+	/* Of packet tests, and not of this writer: see ptest/report.h. */
+	OUTPUT_TAP,
+	OUTPUT_JUNIT,
+};
 
 enum column_type {
 	COLUMN_TEXT,   /* cell.text; NULL: <none> in tables, null in JSON */
