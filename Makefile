@@ -89,7 +89,7 @@ $(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_LIB) $(LIB_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
-$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/ptest/%,$(LIB_OBJS))
+$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/ptest/% $(B)/user/trace/%,$(LIB_OBJS))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 

@@ -52,21 +52,6 @@ static __always_inline void sh_reverse(struct sh_entry *reply, const struct sh_e
 	reply->flags = entry->flags | SH_FLOW_REPLY;
 }
 
-/* Does the flow at @index say what @entry would? */
-static __always_inline bool sh_says(int index, const struct sh_entry *entry, const bool v6)
-{
-	struct sh_hit hit;
-	struct sh_key to;
-
-	if (index < 0 || !sh_hit_at((__u32)index, &hit, v6))
-		return false;
-	sh_peer_key(&to, hit.flow, v6); /* what it leads to, the other way round */
-	return hit.flow->backend == entry->backend && to.src[0] == entry->to.dst[0] &&
-	       to.src[1] == entry->to.dst[1] && to.dst[0] == entry->to.src[0] &&
-	       to.dst[1] == entry->to.src[1] && to.sport == entry->to.dport &&
-	       to.dport == entry->to.sport;
-}
-
 /*
  * The reverse of @entry. @return its index; -EEXIST: another flow has it;
  * -EAGAIN; -ENOSPC
@@ -107,8 +92,10 @@ static __always_inline int sh_bind_port(struct sh_entry *entry, const bool v6)
 {
 	int index = -EEXIST;
 
-	for (int i = 0; i < SH_PORT_TRIES && index == -EEXIST; i++) {
-		if (entry->from.proto == IPPROTO_SCTP) { /* its checksum covers the ports */
+	for (int i = 0; i < SH_PORT_TRIES && (index == -EEXIST || index == -EAGAIN); i++) {
+		if (index == -EAGAIN) {
+			/* Another CPU was just at this very port: now it is done. */
+		} else if (entry->from.proto == IPPROTO_SCTP) { /* its checksum covers the ports */
 			if (i)
 				break;
 		} else if (i ||
@@ -308,6 +295,10 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 	choice = &scratch->choice;
 	entry = &scratch->entry;
 	entry->from = pkt->key;
+	if (sh_config.trace) {
+		sh_trace_packet(&entry->from, true, v6);
+		sh_trace_args(SH_TRACE_FLOW, SH_FREE, 0, 0, 0);
+	}
 	ret = sh_search_any(&entry->from, v6); /* it may have been bound just now */
 	if (ret >= 0)
 		goto out;

@@ -27,29 +27,9 @@
 
 /* ---- what a trace shows ---------------------------------------------------- */
 
-static __always_inline void sh_trace_packet(const struct sh_pkt *pkt, bool maybe, const bool v6)
+static __always_inline void sh_trace_flow(const struct sh_hit *hit)
 {
-	struct sh_trace_record *record = sh_trace_next(SH_TRACE_PACKET);
-
-	if (!record)
-		return;
-	record->arg[0] = pkt->key.direction;
-	record->arg[1] = pkt->key.proto;
-	record->arg[2] = pkt->tcp_flags;
-	sh_addr_from_word(&record->src, pkt->key.src, v6);
-	sh_addr_from_word(&record->dst, pkt->key.dst, v6);
-	record->sport = pkt->key.sport;
-	record->dport = pkt->key.dport;
-	sh_trace_args(SH_TRACE_FILTER, maybe, 0, 0, 0);
-}
-
-static __always_inline void sh_trace_flow(const struct sh_hit *hit, bool found)
-{
-	if (found)
-		sh_trace_args(SH_TRACE_FLOW, sh_state(hit->word), hit->flow->backend,
-			      hit->flow->flags, 0);
-	else
-		sh_trace_args(SH_TRACE_FLOW, SH_FREE, 0, 0, 0);
+	sh_trace_args(SH_TRACE_FLOW, sh_state(hit->word), hit->flow->backend, hit->flow->flags, 0);
 }
 
 static __always_inline void sh_trace_rewrite(const struct sh_rewrite *rw, const bool v6)
@@ -90,11 +70,23 @@ static __always_inline bool sh_plan_load(struct sh_plan *plan, const struct sh_h
 					 plan->hop.ifindex | plan->hop.dmac_high);
 }
 
-static __always_inline void sh_trace_plan(const struct sh_plan *plan, const bool v6)
+/*
+ * The only call on an established packet's way: what the packet says is taken
+ * from its flow, so that nothing has to be kept for this.
+ */
+static __always_inline void sh_trace_plan(const struct sh_plan *plan, const struct sh_hit *hit,
+					  const bool v6)
 {
-	if (plan->forward)
-		sh_trace_args(SH_TRACE_NEXT_HOP, plan->hop.ifindex, plan->hop.resolved, 0, 0);
+	struct sh_key key;
+
+	if (!sh_trace_at()->n) {
+		sh_flow_key(&key, hit->flow, v6);
+		sh_trace_packet(&key, true, v6);
+		sh_trace_flow(hit);
+	}
 	sh_trace_rewrite(&plan->rw, v6);
+	if (plan->forward && plan->hop.ifindex)
+		sh_trace_args(SH_TRACE_NEXT_HOP, plan->hop.ifindex, plan->hop.resolved, 0, 0);
 }
 
 /* The flow's next hop, asked of the kernel and kept. */
@@ -118,6 +110,8 @@ static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *
 	ret = v6 ? sh_route6(ctx, route) : sh_route4(ctx, route);
 	plan->hop.ifindex = route->ifindex;
 	plan->hop.resolved = false;
+	if (sh_config.trace)
+		sh_trace_args(SH_TRACE_NEXT_HOP, route->ifindex, !ret, 0, 0);
 	if (ret == BPF_FIB_LKUP_RET_NO_NEIGH)
 		return SH_CTX_XDP ? SH_PUNT : SH_NEXT;
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS)
@@ -142,8 +136,6 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 	enum sh_verdict verdict;
 	__u32 index = 0;
 
-	if (sh_config.trace)
-		sh_trace_flow(hit, found);
 	if (found && !sh_flow_steady(hit, &pkt->key, pkt->tcp_flags)) {
 		struct sh_scratch *scratch = sh_scratch();
 		int ret = SH_PASS;
@@ -153,6 +145,10 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 			scratch->touch.tcp_flags = pkt->tcp_flags;
 			ret = v6 ? sh_flow_touch6(&scratch->touch)
 				 : sh_flow_touch4(&scratch->touch);
+		}
+		if (sh_config.trace && scratch && ret != SH_NEXT) {
+			sh_trace_packet(&scratch->touch.key, true, v6);
+			sh_trace_flow(hit);
 		}
 		if (ret == SH_DROP)
 			return sh_reject(0, SH_REASON_BACKEND_GONE);
@@ -248,18 +244,17 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 	enum sh_verdict verdict;
 	struct sh_plan plan;
 	struct sh_hit hit;
-	bool maybe;
 
 	if (pkt->fragment || sh_is_icmp(pkt, v6)) {
 		verdict = sh_special(ctx, pkt, v6);
 		if (verdict)
 			return verdict;
 	}
-	maybe = sh_filter_maybe(&pkt->key, v6);
-	if (sh_config.trace)
-		sh_trace_packet(pkt, maybe, v6);
-	if (!maybe)
+	if (!sh_filter_maybe(&pkt->key, v6)) {
+		if (sh_config.trace)
+			sh_trace_packet(&pkt->key, false, v6);
 		return SH_PASS;
+	}
 #if !SH_CTX_XDP
 	if (pkt->fragment && pkt->ports)
 		sh_fragment_remember(pkt);
@@ -267,6 +262,8 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 	verdict = sh_find_or_bind(ctx, pkt, &plan, &hit, v6);
 	if (verdict)
 		return sh_answer(ctx, pkt, verdict, v6);
+	if (sh_config.trace)
+		sh_trace_plan(&plan, &hit, v6);
 	if (plan.forward) {
 		if (sh_ttl_spent(pkt, v6))
 			return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_TTL);
@@ -278,8 +275,6 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 		if (SH_CTX_XDP && plan.hop.ifindex != sh_ctx_ifindex(ctx))
 			return SH_PUNT; /* that device may not take XDP's frames; TC can */
 	}
-	if (sh_config.trace)
-		sh_trace_plan(&plan, v6);
 	hit.flow->packets++;
 	hit.flow->bytes += sh_ctx_len(ctx);
 	if (plan.forward && plan.hop.resolved)

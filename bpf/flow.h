@@ -564,6 +564,26 @@ static __always_inline int sh_insert_any(const struct sh_entry *entry, const boo
 	return v6 ? sh_insert6(entry) : sh_insert4(entry);
 }
 
+/* What @flow is looked up by. */
+static __always_inline void sh_flow_key(struct sh_key *key, const struct sh_flow *flow,
+					const bool v6)
+{
+	const struct sh_flow6 *flow6 = (const struct sh_flow6 *)flow;
+
+	if (v6) {
+		sh_word_from_addr(key->src, &flow6->saddr, true);
+		sh_word_from_addr(key->dst, &flow6->daddr, true);
+	} else {
+		key->src[0] = key->dst[0] = 0;
+		key->src[1] = flow->saddr;
+		key->dst[1] = flow->daddr;
+	}
+	key->sport = flow->sport;
+	key->dport = flow->dport;
+	key->proto = flow->proto;
+	key->direction = flow->direction;
+}
+
 /* ---- the flow's life ------------------------------------------------------ */
 
 /* State and stamp of a word whose flow goes on. Loses to anybody who changed it meanwhile. */
@@ -623,6 +643,21 @@ static __always_inline void sh_peer_entry(struct sh_entry *entry, const struct s
 	entry->flags = flow->flags ^ SH_FLOW_REPLY;
 }
 
+/* Does the flow at @index say what @entry would? */
+static __always_inline bool sh_says(int index, const struct sh_entry *entry, const bool v6)
+{
+	struct sh_hit hit;
+	struct sh_key to;
+
+	if (index < 0 || !sh_hit_at((__u32)index, &hit, v6))
+		return false;
+	sh_peer_key(&to, hit.flow, v6); /* what it leads to, the other way round */
+	return hit.flow->backend == entry->backend && to.src[0] == entry->to.dst[0] &&
+	       to.src[1] == entry->to.dst[1] && to.dst[0] == entry->to.src[0] &&
+	       to.dst[1] == entry->to.src[1] && to.sport == entry->to.dport &&
+	       to.dport == entry->to.sport;
+}
+
 static __always_inline enum sh_flow_state sh_next_state(enum sh_flow_state state, __u8 tcp_flags,
 							__u8 proto, bool reply)
 {
@@ -675,6 +710,14 @@ static __always_inline int sh_flow_touch(const struct sh_touch *touch, const boo
 	undo->keep = (__u32)index;
 	if (peer_index < 0 && next < SH_HALF_CLOSED)
 		peer_index = sh_insert_any(undo, v6);
+	if (peer_index >= 0 && !sh_says(peer_index, undo, v6)) {
+		/* Its reverse was evicted, and the tuple is another flow's now: find another. */
+		if (!reply) {
+			sh_end((__u32)index, hit.word, v6);
+			return SH_PUNT;
+		}
+		peer_index = -1;
+	}
 	if (peer_index >= 0 && sh_hit_at((__u32)peer_index, &peer, v6)) {
 		enum sh_flow_state peer_state = sh_state(peer.word);
 

@@ -192,6 +192,8 @@ static __always_inline enum sh_verdict sh_choose_none(const struct sh_choice *c)
 
 	if (fe && (fe->flags & SH_FE_KIND_MASK) == SH_FE_CLUSTER_IP)
 		return sh_reject(fe->service, SH_REASON_UNKNOWN_PORT);
+	if (fe) /* another proxy's, or an outside address: not ours to judge */
+		return SH_PASS;
 	sh_word_from_addr(word, &c->virt, v6);
 	if (v6 ? sh_in_nets(&sh_config.service_cidrs, word, true)
 	       : sh_in_nets(&sh_config.service_cidrs, word, false))
@@ -239,7 +241,7 @@ __noinline int sh_choose(struct sh_choice *c)
 		!((fe->flags & SH_FE_KIND_MASK) != SH_FE_CLUSTER_IP && c->local_client);
 	table = local ? &fe->local : &fe->cluster;
 	if (sh_config.trace)
-		sh_trace_args(SH_TRACE_POLICY, local, c->local_client, table->size, 0);
+		sh_trace_args(SH_TRACE_POLICY, local, c->local_client, table->base, table->size);
 	if (!table->size) {
 		if (fe->flags & SH_FE_ANY_USABLE)
 			return sh_drop(fe->service, SH_REASON_NO_LOCAL);

@@ -42,7 +42,7 @@ static __always_inline int sh_ping_answer(sh_ctx *ctx, struct sh_question *q, st
 	struct in6_addr swap6;
 	__be32 swap;
 
-	if (!sh_config.ping_vips || q->key.direction == SH_EGRESS)
+	if (!sh_config.ping_vips)
 		return SH_PASS;
 	sh_addr_from_word(&virt, q->key.dst, v6);
 	fe = sh_frontend_at(&virt, 0, 0);
@@ -65,14 +65,21 @@ static __always_inline int sh_ping_answer(sh_ctx *ctx, struct sh_question *q, st
 			sh_csum_apply(icmp->checksum, (__u16)~bpf_htons(SH_ICMP_ECHO << 8));
 	}
 	sh_swap_macs(ctx);
-	return sh_answer_leave(ctx);
+	if (q->key.direction == SH_INGRESS)
+		return sh_answer_leave(ctx);
+	/* The node's own ping, on its way out: back to it, as if it came from there. */
+	bpf_redirect(sh_ctx_ifindex(ctx), BPF_F_INGRESS);
+	return SH_FORWARD;
 }
 
 /* The quoted packet, as far as it is there. */
 struct sh_quote {
+	void *outer;	      /* the L3 header of the error */
+	struct icmphdr *icmp; /* and its ICMP header */
 	void *l3;
 	void *l4;
 	__u32 l4_bytes;
+	__u32 change;	    /* of its sum, when it was rewritten */
 	struct sh_key *key; /* turned round; in the scratch */
 };
 
@@ -122,9 +129,9 @@ static __always_inline __u32 sh_csum_change(__sum16 before, __sum16 after)
 	return (__u32)(__u16)~before + after;
 }
 
-/* The quote as its sender knows it. @return the change of its sum, for the ICMP checksum */
-static __always_inline __u32 sh_quote_rewrite(sh_ctx *ctx, const struct sh_quote *quote,
-					      const struct sh_rewrite *rw, const bool v6)
+/* The quote as its sender knows it. */
+static __always_inline void sh_quote_rewrite(sh_ctx *ctx, struct sh_quote *quote,
+					     const struct sh_rewrite *rw, const bool v6)
 {
 	struct ipv6hdr *ip6 = quote->l3;
 	struct iphdr *ip = quote->l3;
@@ -158,16 +165,16 @@ static __always_inline __u32 sh_quote_rewrite(sh_ctx *ctx, const struct sh_quote
 		tcp->check = sh_csum_apply(before, rw->delta.all);
 		change += sh_csum_change(before, tcp->check);
 	}
-	return change;
+	quote->change = change;
 }
 
 /* The error itself goes where the flow's own packets go. */
-static __always_inline void sh_error_rewrite(struct sh_question *q, void *l3, struct icmphdr *icmp,
-					     const struct sh_rewrite *rw, __u32 change,
-					     const bool v6)
+static __always_inline void sh_error_rewrite(struct sh_question *q, const struct sh_quote *quote,
+					     const struct sh_rewrite *rw, const bool v6)
 {
-	struct ipv6hdr *ip6 = l3;
-	struct iphdr *ip = l3;
+	struct ipv6hdr *ip6 = quote->outer;
+	struct iphdr *ip = quote->outer;
+	__u32 change = quote->change;
 	__u64 delta = 0;
 
 	/* From the endpoint itself, or past us as its masquerader: under our name for it. */
@@ -192,7 +199,8 @@ static __always_inline void sh_error_rewrite(struct sh_question *q, void *l3, st
 		delta += sh_csum_fold(sh_sum(&ip->addrs, 8));
 		ip->check = sh_csum_apply(ip->check, (__u32)delta);
 	}
-	icmp->checksum = sh_csum_apply(icmp->checksum, (change & 0xffff) + (change >> 16));
+	quote->icmp->checksum =
+		sh_csum_apply(quote->icmp->checksum, (change & 0xffff) + (change >> 16));
 }
 
 static __always_inline int sh_icmp_error(sh_ctx *ctx, struct sh_question *q, struct icmphdr *icmp,
@@ -203,12 +211,13 @@ static __always_inline int sh_icmp_error(sh_ctx *ctx, struct sh_question *q, str
 	struct sh_quote quote;
 	struct sh_rewrite *rw;
 	struct sh_hit hit;
-	__u32 change;
 	bool forward;
 	int index, ret;
 
 	if (!scratch || !l3)
 		return SH_PASS;
+	quote.outer = l3;
+	quote.icmp = icmp;
 	quote.key = &scratch->key;
 	rw = &scratch->rewrite;
 	if (!sh_quote_parse(ctx, q, &quote, v6) || !sh_filter_maybe(quote.key, v6))
@@ -223,8 +232,8 @@ static __always_inline int sh_icmp_error(sh_ctx *ctx, struct sh_question *q, str
 	q->from[1] = quote.key->src[1];
 	if (!sh_hit_holds(&hit, rw->src[1] | rw->dst[1] | rw->ports))
 		return SH_PASS;
-	change = sh_quote_rewrite(ctx, &quote, rw, v6);
-	sh_error_rewrite(q, l3, icmp, rw, change, v6);
+	sh_quote_rewrite(ctx, &quote, rw, v6);
+	sh_error_rewrite(q, &quote, rw, v6);
 	if (!forward)
 		return SH_PASS;
 	scratch->route.key = q->key;

@@ -167,12 +167,23 @@ static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
 static __always_inline int sh_trace_end(struct bpf_sock_addr *ctx, const struct sh_choice *choice,
 					enum sh_verdict verdict, const bool v6)
 {
-	struct sh_addr nowhere = {};
+	struct sh_addr nowhere;
 	struct sh_trace_record *record = verdict ? NULL : sh_trace_next(SH_TRACE_REWRITE);
 
 	if (record) {
 		record->dst = choice->backend_addr;
 		record->dport = choice->backend_port;
+	}
+	sh_trace_args(SH_TRACE_END,
+		      verdict == SH_NEXT     ? SH_END_FORWARD
+		      : verdict == SH_REJECT ? SH_END_REJECT
+		      : verdict == SH_DROP   ? SH_END_DROP
+					     : SH_END_PASS,
+		      0, 0, 0);
+	for (int i = 0; i < 4; i++) {
+		/* Of constants clang makes wider writes than the kernel takes of a context. */
+		nowhere.w[i] = 0;
+		asm volatile("" : "+r"(nowhere.w[i]));
 	}
 	sh_peer_write(ctx, &nowhere, 0, v6);
 	return 0;

@@ -12,17 +12,30 @@
 /* One run at a time writes it: tracing programs see no other packets. */
 struct sh_trace sh_trace SEC(SH_TRACE_SECTION);
 
+/*
+ * Its address, loaded here and not, as clang 19 likes to, somewhere above in
+ * code that stays: a reference to a map that isn't made is refused there.
+ */
+static __always_inline struct sh_trace *sh_trace_at(void)
+{
+	struct sh_trace *trace;
+
+	asm volatile("%0 = %1 ll" : "=r"(trace) : "i"(&sh_trace));
+	return trace;
+}
+
 static __always_inline struct sh_trace_record *sh_trace_next(enum sh_trace_step step)
 {
-	__u32 n = *(volatile __u32 *)&sh_trace.n;
+	struct sh_trace *trace = sh_trace_at();
 	struct sh_trace_record *record;
+	__u32 n = trace->n;
 
 	if (n >= SH_TRACE_STEPS_MAX) {
-		sh_trace.lost++;
+		trace->lost++;
 		return NULL;
 	}
-	sh_trace.n = n + 1;
-	record = &sh_trace.v[n];
+	trace->n = n + 1;
+	record = &trace->v[n];
 	record->step = step;
 	return record;
 }
@@ -38,6 +51,22 @@ static __always_inline void sh_trace_args(enum sh_trace_step step, __u32 a, __u3
 	record->arg[1] = b;
 	record->arg[2] = c;
 	record->arg[3] = d;
+}
+
+/* Once in a run: whoever has something to say of a packet introduces it first. */
+static __always_inline void sh_trace_packet(const struct sh_key *key, bool maybe, const bool v6)
+{
+	struct sh_trace_record *record = sh_trace_at()->n ? NULL : sh_trace_next(SH_TRACE_PACKET);
+
+	if (!record)
+		return;
+	record->arg[0] = key->direction;
+	record->arg[1] = key->proto;
+	sh_addr_from_word(&record->src, key->src, v6);
+	sh_addr_from_word(&record->dst, key->dst, v6);
+	record->sport = key->sport;
+	record->dport = key->dport;
+	sh_trace_args(SH_TRACE_FILTER, maybe, 0, 0, 0);
 }
 
 #endif

@@ -29,6 +29,7 @@ enum { false = 0, true = 1 };
 
 /* linux/bpf.h */
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
+enum { BPF_F_INGRESS = 1 << 0 }; /* of bpf_redirect() */
 enum { BPF_F_NO_PREALLOC = 1 << 0, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5, BPF_F_IPV6 = 1 << 7 };
 enum { BPF_ADJ_ROOM_NET, BPF_ADJ_ROOM_MAC };

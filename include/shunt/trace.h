@@ -39,6 +39,8 @@ enum sh_snat {
 	SH_SNAT_OUTSIDE, /* not of the cluster, by a ClusterIP */
 };
 
+enum sh_trace_end { SH_END_FORWARD = 0, SH_END_REJECT, SH_END_DROP, SH_END_PASS };
+
 struct sh_trace_record {
 	__u32 step; /* enum sh_trace_step */
 	__u32 arg[4];

@@ -836,6 +836,68 @@ static void two_services_of_one_backend(void **state)
 	check_reply(t, &two, &seen_two, false);
 }
 
+/* Forget the entry that the answer to @seen would find. */
+static void lose_reply(const struct test *t, const struct packet *seen)
+{
+	struct packet reply = answer_to(t, seen, TCP_ACK);
+	struct sh_flow *flow = flow_of(&t->world, &reply, SH_INGRESS);
+
+	assert_non_null(flow);
+	*word_of(&t->world, flow) = 0;
+}
+
+/* A flow whose reverse was evicted must not go on under what is another flow's now. */
+static void a_lost_source_port_is_not_used(void **state)
+{
+	struct test *t = *state;
+	struct ends one = nth_client(t, 0, 20000), two = nth_client(t, 1, 20000);
+	struct packet in_one = from_client(t, &one, TCP_SYN), seen_one, seen_two;
+	struct packet in_two = from_client(t, &two, TCP_SYN), rst = from_client(t, &one, TCP_RST);
+
+	assert_int_equal(send_in(t, &in_one, &seen_one), TC_ACT_REDIRECT);
+	lose_reply(t, &seen_one);
+	assert_int_equal(send_in(t, &in_two, &seen_two), TC_ACT_REDIRECT);
+	assert_int_equal(sport_of(&seen_one), 20000);
+	assert_int_equal(sport_of(&seen_two), 20000);
+	check_reply(t, &two, &seen_two, true);
+	/* It finds another one. */
+	assert_int_equal(send_in(t, &in_one, &seen_one), TC_ACT_REDIRECT);
+	assert_int_not_equal(sport_of(&seen_one), 20000);
+	check_reply(t, &one, &seen_one, true);
+	check_reply(t, &two, &seen_two, true);
+	/* Its end is its own. */
+	assert_int_equal(send_in(t, &rst, &seen_one), TC_ACT_REDIRECT);
+	assert_int_equal(state_of(&t->world, flow_of(&t->world, &in_two, SH_INGRESS)), SH_LIVE);
+	check_reply(t, &two, &seen_two, true);
+}
+
+/* What the old connection's backend still sends says nothing about the new connection. */
+static void the_old_backends_reset_is_not_the_new_ones(void **state)
+{
+	struct test *t = *state;
+	struct wanted *wanted = services(t, 8, 1);
+	struct publish_result result;
+	struct life old, new;
+
+	for (size_t i = 0; i < wanted->n_services; i++)
+		wanted->services[i].algorithm = SH_RANDOM;
+	publish(&t->world, wanted, &result);
+	wanted_free(wanted);
+	life_begin(t, &old, 40000);
+	life_answer(t, &old);
+	for (int i = 0; i < 100; i++) {
+		client_sends(t, &old, TCP_RST);
+		life_begin(t, &new, 40000);
+		if (!packet_eq(&old.seen, &new.seen))
+			break;
+	}
+	assert_false(packet_eq(&old.seen, &new.seen));
+	life_answer(t, &new);
+	backend_sends(t, &old, TCP_RST | TCP_ACK);
+	assert_int_equal(forward_state(t, &new), SH_LIVE);
+	assert_int_equal(reply_state(t, &new), SH_LIVE);
+}
+
 /* ---- backends that go ------------------------------------------------------------------------ */
 
 static bool reaches(const struct test *t, const struct packet *seen, const char *addr)
@@ -1205,6 +1267,10 @@ int main(void)
 		TEST(two_services_of_one_backend, tcp4),
 		TEST(two_services_of_one_backend, tcp6),
 		TEST(two_services_of_one_backend, udp4),
+		TEST(a_lost_source_port_is_not_used, tcp4),
+		TEST(a_lost_source_port_is_not_used, tcp6),
+		TEST(the_old_backends_reset_is_not_the_new_ones, tcp4),
+		TEST(the_old_backends_reset_is_not_the_new_ones, tcp6),
 		TEST(udp_moves_at_once, udp4),
 		TEST(udp_moves_at_once, udp6),
 		TEST(tcp_ends, tcp4),

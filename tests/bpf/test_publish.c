@@ -594,6 +594,33 @@ static void changes_go_on_after_a_restart(void **state)
 	assert_int_equal(result.backends_removed, BACKENDS);
 }
 
+/* What was in use before the restart is not given to anybody else after it. */
+static void a_newcomer_after_a_restart_takes_nothing(void **state)
+{
+	const struct service_spec spec = {
+		.name = "young", .vip = "10.96.0.11", .port = 80, .proto = IPPROTO_TCP
+	};
+	struct wanted *wanted = wanted_of(BACKENDS, -1);
+	struct publish_result result;
+	struct test *t = *state;
+	struct want_service *young;
+	size_t of[BACKENDS];
+
+	publish_free(t, wanted_of(BACKENDS, -1), &result);
+	reopen(t);
+	young = wanted_service(wanted, &spec);
+	wanted_backends(wanted, young,
+			&(struct backends_spec){
+				.addr = "10.244.1.100", .n = 20, .port = 8080, .local = true });
+	publish_free(t, wanted, &result);
+	assert_int_equal(result.services_added, 1);
+	assert_int_equal(result.services_changed, 0);
+	assert_int_equal(result.backends_added, 20);
+	spread(t, of);
+	for (int i = 0; i < BACKENDS; i++)
+		check_share(of[i], CLIENTS / BACKENDS, 0.25);
+}
+
 static void a_reset_leaves_nothing(void **state)
 {
 	struct publish_result result;
@@ -646,6 +673,7 @@ int main(void)
 		cmocka_unit_test(too_small_maps_refuse_and_keep),
 		TEST_PINNED(pins_are_adopted),
 		TEST_PINNED(changes_go_on_after_a_restart),
+		TEST_PINNED(a_newcomer_after_a_restart_takes_nothing),
 		TEST_PINNED(a_reset_leaves_nothing),
 		TEST_PINNED(there_is_one_writer),
 	};

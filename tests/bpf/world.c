@@ -169,7 +169,7 @@ struct wanted *wanted_new(void)
 	wanted->arena = arena_new();
 	assert_non_null(wanted->arena);
 	wanted->services = wanted_array(wanted, WANTED_SERVICES, sizeof(*wanted->services));
-	wanted->nodeaddrs = wanted_array(wanted, 2, sizeof(*wanted->nodeaddrs));
+	wanted->nodeaddrs = wanted_array(wanted, 4, sizeof(*wanted->nodeaddrs));
 	wanted->nodeaddrs[wanted->n_nodeaddrs++] = addr_of("192.0.2.1");
 	wanted->nodeaddrs[wanted->n_nodeaddrs++] = addr_of("2001:db8::1");
 	return wanted;

@@ -74,13 +74,14 @@ test_file()
 	cat
 } >"$1"
 
-# Where a namespace, a device, a pin or a cgroup would be left.
+# What the test run PID would leave here if it did not keep to itself: its
+# devices, its cgroup, a pin.
 cgroup2=$(findmnt -t cgroup2 -n -o TARGET | head -n 1)
 traces()
 {
-	ip -o link show | cut -d: -f2
-	find /run/netns /sys/fs/bpf -maxdepth 1 2>/dev/null
+	ip -o link show | grep -oE ' (uplink|workload)(-end)?[@:]'
 	find "$cgroup2" -maxdepth 1 -name "shunt-test-$1"
+	find /sys/fs/bpf -newer "$TMP/before" -name 'shunt_*' 2>/dev/null
 }
 
 # "KIND ID" of the programs, maps and links that the test run PID holds, in the
@@ -114,7 +115,7 @@ run_and_end()
 {
 	local signal=$1 run held
 
-	traces '*' >"$TMP/before"
+	touch "$TMP/before"
 	env --default-signal=INT "$SHUNT" test "$2" >"$TMP/out" 2>&1 &
 	run=$!
 	wait_until 10 holds_links $run || die 'the run holds no link: this test sees nothing'
@@ -125,8 +126,8 @@ run_and_end()
 	wait_until 10 all_gone "$held" || die "programs or maps are left after signal $signal"
 	# Whoever can't be told can't tidy up: the empty cgroup is all that stays.
 	[[ $signal != KILL ]] || wait_until 10 rmdir "$cgroup2/shunt-test-$run" || die 'cgroup'
-	traces $run | grep "shunt-test-$run" && die "left behind after signal $signal"
-	traces '*' | diff "$TMP/before" - || die "left behind after signal $signal"
+	traces $run | grep . && die "left behind after signal $signal"
+	return 0
 }
 
 # ends STATUS COMMAND…: what it says is in $TMP/out then

@@ -160,7 +160,7 @@ static const struct {
 	{ "get --output", "--output needs a value: --output FORMAT" },
 	{ "get --namespace=", "--namespace: the value is empty" },
 	{ "apply -f ''", "--filename: the name is empty" },
-	{ "get -o jsn", "--output: \"jsn\" is not one of table, wide, json, yaml, name "
+	{ "get -o jsn", "--output: \"jsn\" is not one of table, wide, json, yaml, name, tap, junit "
 			"(did you mean \"json\"?)" },
 	{ "get -A=maybe", "--all-namespaces: \"maybe\" is not true or false" },
 	{ "apply --xdp fast", "--xdp: \"fast\" is not one of auto, native, generic, off" },

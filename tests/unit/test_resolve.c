@@ -247,6 +247,7 @@ static void s03_services_without_frontends(void **state)
 {
 	struct world *w = world_new();
 	struct object *object;
+	struct sh_addr mesh;
 
 	make_service(&w->set, "headless", NULL)->service.headless = true;
 	object = make_service(&w->set, "external", NULL);
@@ -258,6 +259,11 @@ static void s03_services_without_frontends(void **state)
 	object = make_service(&w->set, "other", "10.96.0.3");
 	make_label(object, &object->meta.labels, "service.kubernetes.io/headless", "");
 	assert_string_equal(frontends(w), "");
+	mesh = make_addr("10.96.0.2");
+	/* Known all the same: their packets are not those of an unallocated address. */
+	assert_int_equal(w->wanted->n_others, 2);
+	assert_true(addr_eq(&w->wanted->others[0], &mesh));
+	assert_true(addr_eq(&w->wanted->others[1], &object->service.cluster_ips[0]));
 	world_free(w);
 }
 

@@ -123,6 +123,31 @@ const struct command commands[] = {
 		.run = test_run,
 	},
 	{
+		.name = "trace",
+		.args = "--from pod|node|external --src IP[:PORT] --dst IP:PORT",
+		.summary = "show, step by step, what becomes of a connection",
+		.text = "Sends the first packet of a connection (--from node: a socket's "
+			"connect()) "
+			"through\n"
+			"the very programs that apply attaches, over a copy of what the kernel "
+			"holds, and\n"
+			"prints what they decide, in their order. Nothing is sent, and no flow, "
+			"counter or\n"
+			"affinity changes. With -f it is asked over manifests instead, on a node "
+			"made for\n"
+			"that, with no shunt running: --node-name says which (default the first). "
+			"Exit\n"
+			"status 1 if the connection would be refused or dropped.\n",
+		.examples = "  shunt trace --from pod --src 10.244.1.11 --dst 10.96.0.1:443\n"
+			    "  shunt trace --from node --dst 10.96.0.10:53 --proto udp -o json\n"
+			    "  shunt trace -f shop.yaml --from external --src 203.0.113.9 --dst "
+			    "192.0.2.1:30123\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_CONTROL | OPTIONS_OUTPUT | OPTIONS_TRACE,
+		.outputs = OUTPUTS_DOCUMENT,
+		.needs = NEEDS_WRITE,
+		.run = trace_run,
+	},
+	{
 		.name = "version",
 		.args = "",
 		.summary = "say which shunt, kernel and libbpf these are",

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,12 @@ static int set_word(const struct option_call *call, struct err *err)
 static int set_output(const struct option_call *call, struct err *err)
 {
 	call->input->request->output_given = true;
+	return set_word(call, err);
+}
+
+static int set_from(const struct option_call *call, struct err *err)
+{
+	call->input->request->from_given = true;
 	return set_word(call, err);
 }
 
@@ -266,6 +273,19 @@ static const struct option_word hook_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_word from_words[] = {
+	{ "pod", PTEST_POD },
+	{ "node", PTEST_NODE },
+	{ "external", PTEST_EXTERNAL },
+	{ NULL, 0 },
+};
+
+static const struct option_word proto_words[] = {
+	{ "tcp", IPPROTO_TCP },
+	{ "udp", IPPROTO_UDP },
+	{ NULL, 0 },
+};
+
 static const struct option_word socket_lb_words[] = {
 	{ "on", SH_SOCKET_LB_ON },
 	{ "host", SH_SOCKET_LB_HOST },
@@ -290,7 +310,8 @@ static const struct option_word xdp_words[] = {
 const struct option options[] = {
 	{ "help", 'h', NULL, OPTIONS_HELP, .set = set_flag, REQUEST(help),
 	  .help = "say what the verb does and which options it takes" },
-	{ "filename", 'f', "FILE|DIR|-", OPTIONS_FILES, .set = set_file, REQUEST(files),
+	{ "filename", 'f', "FILE|DIR|-", OPTIONS_FILES | OPTIONS_TRACE, .set = set_file,
+	  REQUEST(files),
 	  .help = "manifests: a file, the *.yaml, *.yml and *.json of a folder, or standard "
 		  "input; may be repeated" },
 	{ "namespace", 'n', "NAME", OPTIONS_SCOPE, .set = set_text, REQUEST(ns),
@@ -306,6 +327,16 @@ const struct option options[] = {
 	  .help = "table, wide, json, yaml or name; of a packet test: tap, junit or json" },
 	{ "hook", 0, "tc|xdp|connect", OPTIONS_TEST, .set = set_word, REQUEST(hooks),
 	  .words = hook_words, .help = "only in this hook (default in all where a flow applies)" },
+	{ "from", 0, "pod|node|external", OPTIONS_TRACE, .set = set_from, REQUEST(from),
+	  .words = from_words,
+	  .help = "who connects: a pod of this node, a process of the node itself, or somebody "
+		  "outside" },
+	{ "src", 0, "IP[:PORT]", OPTIONS_TRACE, .set = set_text, REQUEST(src),
+	  .help = "the client's address; may be left out with --from node" },
+	{ "dst", 0, "IP:PORT", OPTIONS_TRACE, .set = set_text, REQUEST(dst),
+	  .help = "where it connects to" },
+	{ "proto", 0, "tcp|udp", OPTIONS_TRACE, .set = set_word, REQUEST(proto),
+	  .words = proto_words, .help = "by which protocol (default tcp)" },
 	{ "bpffs", 0, "DIR", OPTIONS_INSTANCE, .set = set_text, SETTINGS(bpffs),
 	  .help = "where the instance is pinned, on a BPF file system (default "
 		  "/sys/fs/bpf/shunt)" },

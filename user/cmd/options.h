@@ -27,6 +27,7 @@ enum option_group {
 	OPTIONS_CONTROL = 0x40,	 /* node, CIDRs: what resolving depends on */
 	OPTIONS_DATAPATH = 0x80, /* devices, modes, sizes */
 	OPTIONS_TEST = 0x100,	 /* --hook */
+	OPTIONS_TRACE = 0x200,	 /* --from, --src, --dst, --proto; -f may be left out */
 };
 
 /* What a command line says besides settings. Arrays and strings: the arena's or argv's. */
@@ -41,7 +42,11 @@ struct request {
 	const char *service; /* NULL: not given */
 	bool replies;
 	unsigned int hooks; /* a mask of 1u << enum ptest_hook; 0: not given */
-	const char **words; /* verb, resource, names */
+	bool from_given;
+	unsigned int from;     /* enum ptest_from */
+	const char *src, *dst; /* NULL: not given */
+	unsigned int proto;    /* IPPROTO_*; 0: not given */
+	const char **words;    /* verb, resource, names */
 	size_t n_words;
 };
 
@@ -66,7 +71,7 @@ struct option {
 	const char *name;   /* without the dashes */
 	char letter;	    /* 0: none */
 	const char *arg;    /* as --help shows it; NULL: a flag, which takes =true or =false */
-	unsigned int group; /* enum option_group, one bit */
+	unsigned int group; /* enum option_group: a verb that takes one of these takes it */
 	bool in_request;    /* fills in struct request, not struct settings */
 	int (*set)(const struct option_call *call, struct err *err);
 	size_t offset;			 /* of the field */

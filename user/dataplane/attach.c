@@ -64,6 +64,12 @@ static const struct edge *edge_find(const struct attachment *a, uint32_t ifindex
 	return NULL;
 }
 
+/* No edge, but masqueraded packets may leave by it: a bridge of pods. */
+static bool is_exit(const struct attachment *a, const struct netdev *dev)
+{
+	return !edge_find(a, dev->ifindex) && netdev_has_address(&a->list, dev);
+}
+
 static void device_pin(char path[static PIN_PATH_MAX], const char *dir, const char *what,
 		       uint32_t ifindex)
 {
@@ -80,6 +86,7 @@ static void prog_pin(char path[static PIN_PATH_MAX], const char *dir, const char
 static int find_edges(struct attachment *a, struct err *err)
 {
 	const struct netdev_primary primary = netdev_primary(&a->list, a->settings);
+	size_t n_exits = 0;
 
 	a->edges = calloc(a->list.n ? a->list.n : 1, sizeof(*a->edges));
 	if (!a->edges)
@@ -95,12 +102,14 @@ static int find_edges(struct attachment *a, struct err *err)
 			.value = netdev_device(&a->list, dev, &primary, role),
 		};
 	}
+	for (size_t i = 0; i < a->list.n; i++)
+		n_exits += is_exit(a, &a->list.v[i]);
 	/* One place in the map is the node's own. */
-	if (a->n >= SH_DEVICES_MAX)
+	if (a->n + n_exits >= SH_DEVICES_MAX)
 		return err_system(err, -ENOSPC,
-				  "%zu devices are edges, more than %d (SH_DEVICES_MAX): narrow "
-				  "--workload-devices",
-				  a->n, SH_DEVICES_MAX - 1);
+				  "%zu devices are edges or have addresses, more than %d "
+				  "(SH_DEVICES_MAX): narrow --workload-devices",
+				  a->n + n_exits, SH_DEVICES_MAX - 1);
 	return 0;
 }
 
@@ -135,7 +144,21 @@ static int write_devices(const struct attachment *a, struct err *err)
 	ret = write_device(a, 0, &node, err);
 	for (size_t i = 0; i < a->n && !ret; i++)
 		ret = write_device(a, a->edges[i].dev->ifindex, &a->edges[i].value, err);
+	for (size_t i = 0; i < a->list.n && !ret; i++) {
+		const struct netdev *dev = &a->list.v[i];
+		struct sh_device exit = netdev_device(&a->list, dev, &primary, 0);
+
+		if (is_exit(a, dev))
+			ret = write_device(a, dev->ifindex, &exit, err);
+	}
 	return ret;
+}
+
+static bool is_device(const struct attachment *a, uint32_t ifindex)
+{
+	const struct netdev *dev = netdev_find(&a->list, ifindex);
+
+	return dev && (edge_find(a, ifindex) || is_exit(a, dev));
 }
 
 /* After everything is detached, for the same reason. */
@@ -148,7 +171,7 @@ static int remove_devices(const struct attachment *a, struct err *err)
 	while (!more) {
 		key = next;
 		more = bpf_map_get_next_key(fd, &key, &next);
-		if (key && !edge_find(a, key) && bpf_map_delete_elem(fd, &key) && errno != ENOENT)
+		if (key && !is_device(a, key) && bpf_map_delete_elem(fd, &key) && errno != ENOENT)
 			return err_system(err, -errno, "cannot remove device %u from shunt_devices",
 					  key);
 	}

@@ -7,6 +7,7 @@
  *   publish.c  wanted -> plan -> map writes
  *   attach.c   programs to devices and cgroups
  *   inspect.c  reads what the kernel holds, for `get`
+ *   replica.c  a copy of what the kernel holds, for `trace`
  */
 #ifndef SHUNT_USER_DATAPLANE_H
 #define SHUNT_USER_DATAPLANE_H
@@ -18,14 +19,16 @@
 #include "model/settings.h"
 #include "model/wanted.h"
 #include "shunt/maps.h"
+#include "shunt/trace.h"
 #include "util/err.h"
 
 struct dataplane;
 
 enum dataplane_mode {
-	DATAPLANE_WRITE,  /* takes the lock; adopts what is pinned, else makes it */
-	DATAPLANE_READ,	  /* what is pinned, read-only; -ENOENT where there is nothing */
-	DATAPLANE_SCRATCH /* nothing pinned, nothing attached: tests, `shunt test`, bench */
+	DATAPLANE_WRITE,   /* takes the lock; adopts what is pinned, else makes it */
+	DATAPLANE_READ,	   /* what is pinned, read-only; -ENOENT where there is nothing */
+	DATAPLANE_SCRATCH, /* nothing pinned, nothing attached: tests, `shunt test`, bench */
+	DATAPLANE_TRACE,   /* the same, and its programs write down what they decide */
 };
 
 /*
@@ -129,6 +132,21 @@ int dataplane_nodeaddrs(struct dataplane *dp, int (*each)(const struct nodeaddr_
 			void *arg, struct err *err);
 int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view *, void *),
 		      void *arg, struct err *err);
+
+/* What one service, backend or node id is called; false: nobody knows. */
+bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, struct sh_meta *out);
+
+/* ---- replica.c ---- */
+
+/*
+ * A data path of mode DATAPLANE_TRACE that holds what @live does: a packet that
+ * runs there meets what it would meet here, and changes nothing here.
+ * @return 0 and *@out; -EXDEV: @live belongs to another network namespace
+ */
+int dataplane_replica(struct dataplane **out, struct dataplane *live, struct err *err);
+
+/* Of the last run; the caller zeroes it before the next. NULL: @dp keeps none. */
+struct sh_trace *dataplane_trace(struct dataplane *dp);
 
 const char *reason_word(enum sh_reason reason); /* "no-backend" */
 const char *reason_text(enum sh_reason reason);

@@ -143,6 +143,13 @@ static const char *names_text(const struct names *names, uint32_t kind, uint32_t
 	return meta ? meta->name : "";
 }
 
+bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, struct sh_meta *out)
+{
+	const struct sh_meta_key key = { .kind = kind, .id = id };
+
+	return id && !bpf_map_lookup_elem(dp->map_fd[DP_MAP_META], &key, out);
+}
+
 /* ---- frontends ----------------------------------------------------------------- */
 
 int dataplane_frontends(struct dataplane *dp, int (*each)(const struct frontend_view *, void *),
@@ -445,6 +452,8 @@ int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view
 	while (!ret && !bpf_map_get_next_key(fd, from, &view.ifindex)) {
 		from = &view.ifindex;
 		if (!view.ifindex || bpf_map_lookup_elem(fd, &view.ifindex, &view.device))
+			continue;
+		if (!view.device.role) /* no edge: there for its address */
 			continue;
 		if (!if_indextoname(view.ifindex, view.name))
 			view.name[0] = '\0';

@@ -69,7 +69,11 @@ struct dataplane {
 	uint32_t map_max[DP_MAP_COUNT]; /* max_entries */
 	void *mem[DP_MAP_COUNT]; /* the mmapable ones; read-only mappings in DATAPLANE_READ */
 	size_t mem_len[DP_MAP_COUNT];
+	int trace_fd; /* the map of SH_TRACE_SECTION; -1 but in DATAPLANE_TRACE */
+	struct sh_trace *trace;
 	bool fresh_programs; /* loaded by this process: attach.c has to replace what is attached */
+	/* This network namespace is the node; a scratch instance has none, unless told so. */
+	bool on_node;
 	struct publisher *publisher;
 };
 

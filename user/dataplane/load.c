@@ -36,6 +36,19 @@ static bool map_is_mmapable(const struct bpf_map_info *info)
 	return info->type == BPF_MAP_TYPE_ARRAY && info->map_flags & BPF_F_MMAPABLE;
 }
 
+static int trace_mmap(struct dataplane *dp, struct err *err)
+{
+	void *mem;
+
+	if (dp->trace_fd < 0)
+		return 0;
+	mem = mmap(NULL, sizeof(*dp->trace), PROT_READ | PROT_WRITE, MAP_SHARED, dp->trace_fd, 0);
+	if (mem == MAP_FAILED)
+		return err_system(err, -errno, "map the trace into memory");
+	dp->trace = mem;
+	return 0;
+}
+
 int maps_mmap(struct dataplane *dp, struct err *err)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -60,7 +73,7 @@ int maps_mmap(struct dataplane *dp, struct err *err)
 			return err_system(err, -errno, "map %s into memory", dp_map_names[i]);
 		dp->mem[i] = mem;
 	}
-	return 0;
+	return trace_mmap(dp, err);
 }
 
 /* ---- pins ---------------------------------------------------------------- */
@@ -174,6 +187,21 @@ static void control_write(struct dataplane *dp, const struct settings *settings,
 	control->sockets_max = settings->max_sockets;
 }
 
+int scratch_make(struct dataplane *dp, const struct settings *settings,
+		 const struct sh_config *config, struct err *err)
+{
+	int ret;
+
+	ret = programs_load(dp, settings, config, err);
+	if (!ret)
+		ret = maps_mmap(dp, err);
+	if (ret)
+		return ret;
+	control_write(dp, settings, config);
+	dp->fresh_programs = true;
+	return 0;
+}
+
 static int instance_make(struct dataplane *dp, const struct settings *settings, struct err *err)
 {
 	struct sh_config config;
@@ -187,15 +215,10 @@ static int instance_make(struct dataplane *dp, const struct settings *settings, 
 	config.n_slots = (settings->max_slots + SH_SLOTS_PER_LINE - 1) / SH_SLOTS_PER_LINE *
 			 SH_SLOTS_PER_LINE;
 	config.n_backends = settings->max_backends + 1; /* index 0 is nobody's */
-	ret = programs_load(dp, settings, &config, err);
-	if (!ret)
-		ret = maps_mmap(dp, err);
-	if (ret)
+	config.trace = dp->mode == DATAPLANE_TRACE;
+	ret = scratch_make(dp, settings, &config, err);
+	if (ret || dp->mode != DATAPLANE_WRITE)
 		return ret;
-	control_write(dp, settings, &config);
-	dp->fresh_programs = true;
-	if (dp->mode == DATAPLANE_SCRATCH)
-		return 0;
 	ret = pin_programs(dp, err);
 	if (!ret)
 		ret = pin_maps(dp, err);
@@ -289,7 +312,7 @@ static int open_reader(struct dataplane *dp, struct err *err)
 	return ret;
 }
 
-static struct dataplane *dataplane_new(enum dataplane_mode mode, const struct settings *settings)
+struct dataplane *dataplane_new(enum dataplane_mode mode, const char *dir)
 {
 	struct dataplane *dp = calloc(1, sizeof(*dp));
 	int i;
@@ -297,9 +320,10 @@ static struct dataplane *dataplane_new(enum dataplane_mode mode, const struct se
 	if (!dp)
 		return NULL;
 	dp->mode = mode;
+	dp->on_node = mode != DATAPLANE_SCRATCH;
 	dp->dir_fd = -1;
-	if (mode != DATAPLANE_SCRATCH)
-		(void)snprintf(dp->dir, sizeof(dp->dir), "%s", settings->bpffs);
+	dp->trace_fd = -1;
+	(void)snprintf(dp->dir, sizeof(dp->dir), "%s", dir);
 	for (i = 0; i < DP_MAP_COUNT; i++)
 		dp->map_fd[i] = -1;
 	for (i = 0; i < DP_PROG_COUNT; i++)
@@ -311,15 +335,17 @@ int dataplane_open(struct dataplane **out, enum dataplane_mode mode,
 		   const struct settings *settings, struct err *err)
 {
 	struct dataplane *dp;
+	bool scratch;
 	int ret;
 
 	if (strlen(settings->bpffs) >= sizeof(dp->dir))
 		return err_usage(err, -ENAMETOOLONG, "--bpffs: a path of at most %zu characters",
 				 sizeof(dp->dir) - 1);
-	dp = dataplane_new(mode, settings);
+	scratch = mode == DATAPLANE_SCRATCH || mode == DATAPLANE_TRACE;
+	dp = dataplane_new(mode, scratch ? "" : settings->bpffs);
 	if (!dp)
 		return err_system(err, -ENOMEM, "open the data path");
-	if (mode == DATAPLANE_SCRATCH)
+	if (scratch)
 		ret = instance_make(dp, settings, err);
 	else if (mode == DATAPLANE_WRITE)
 		ret = open_writer(dp, settings, err);
@@ -349,6 +375,10 @@ void dataplane_close(struct dataplane *dp)
 			close(dp->map_fd[i]);
 	}
 	close_programs(dp);
+	if (dp->trace)
+		munmap(dp->trace, sizeof(*dp->trace));
+	if (dp->trace_fd >= 0)
+		close(dp->trace_fd);
 	if (dp->dir_fd >= 0)
 		close(dp->dir_fd);
 	free(dp);

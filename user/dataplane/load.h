@@ -18,6 +18,13 @@ int programs_load(struct dataplane *dp, const struct settings *settings,
 /* Version and hash of the programs in this binary. */
 void programs_build_id(char *buf, size_t size);
 
+/* An empty one. @return NULL: no memory */
+struct dataplane *dataplane_new(enum dataplane_mode mode, const char *dir);
+
+/* Scratch: programs and maps as @config and, for what that doesn't say, @settings ask. */
+int scratch_make(struct dataplane *dp, const struct settings *settings,
+		 const struct sh_config *config, struct err *err);
+
 /* Map every mmapable array of dp->map_fd into dp->mem. */
 int maps_mmap(struct dataplane *dp, struct err *err);
 

@@ -429,6 +429,12 @@ static const struct sh_addr *device_addr(const struct netdev_list *list, uint32_
 	return NULL;
 }
 
+bool netdev_has_address(const struct netdev_list *list, const struct netdev *dev)
+{
+	return device_addr(list, dev->ifindex, FAMILY_IPV4) ||
+	       device_addr(list, dev->ifindex, FAMILY_IPV6);
+}
+
 /* Does a device of the outside stand behind this bridge, or only pods? */
 static bool bridges_outside(const struct netdev_list *list, const struct netdev *bridge)
 {
@@ -453,8 +459,7 @@ static bool is_uplink_by_rule(const struct netdev_list *list, const struct netde
 	if (!dev->up || is_workload(dev) || is_overlay(dev) || !strcmp(dev->kind, "tun") ||
 	    (!strcmp(dev->kind, "bridge") && !bridges_outside(list, dev)))
 		return false;
-	return device_addr(list, dev->ifindex, FAMILY_IPV4) ||
-	       device_addr(list, dev->ifindex, FAMILY_IPV6);
+	return netdev_has_address(list, dev);
 }
 
 int netdev_role(const struct netdev_list *list, const struct netdev *dev,

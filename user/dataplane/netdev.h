@@ -68,6 +68,9 @@ struct netdev_primary netdev_primary(const struct netdev_list *list,
 struct sh_device netdev_device(const struct netdev_list *list, const struct netdev *dev,
 			       const struct netdev_primary *primary, int role);
 
+/* Has the device an address of its own that others can reach? */
+bool netdev_has_address(const struct netdev_list *list, const struct netdev *dev);
+
 /*
  * The addresses at which nodePorts are served: the primary one of each family,
  * or every own one within --nodeport-addresses; never a loopback one.

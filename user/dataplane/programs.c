@@ -109,6 +109,29 @@ static int share_maps(struct dataplane *dp, struct bpf_object *object,
 	return ret;
 }
 
+/* The trace's map is shared too; where nothing is traced it isn't made at all. */
+static int share_trace(struct dataplane *dp, struct bpf_object *object,
+		       const struct sh_config *config)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, SH_TRACE_SECTION);
+
+	if (!map)
+		return 0;
+	if (!config->trace)
+		return bpf_map__set_autocreate(map, false);
+	return dp->trace_fd >= 0 ? bpf_map__reuse_fd(map, dp->trace_fd) : 0;
+}
+
+static int take_trace(struct dataplane *dp, struct bpf_object *object)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, SH_TRACE_SECTION);
+
+	if (!map || !bpf_map__autocreate(map) || dp->trace_fd >= 0)
+		return 0;
+	dp->trace_fd = dup(bpf_map__fd(map));
+	return dp->trace_fd < 0 ? -errno : 0;
+}
+
 /* Keep file descriptors of what @object has made, beyond its own life. */
 static int take_fds(struct dataplane *dp, struct bpf_object *object)
 {
@@ -132,7 +155,7 @@ static int take_fds(struct dataplane *dp, struct bpf_object *object)
 		if (dp->prog_fd[i] < 0)
 			return -errno;
 	}
-	return 0;
+	return take_trace(dp, object);
 }
 
 static int load_one(struct dataplane *dp, struct bpf_object *object,
@@ -141,6 +164,8 @@ static int load_one(struct dataplane *dp, struct bpf_object *object,
 	int ret;
 
 	ret = share_maps(dp, object, settings, config);
+	if (!ret)
+		ret = share_trace(dp, object, config);
 	if (!ret)
 		ret = bpf_object__load(object);
 	if (!ret)

@@ -28,6 +28,7 @@ struct commit {
 	struct dataplane *dp;
 	struct publisher *publisher;
 	struct stage *stage;
+	const struct wanted *wanted;
 	struct undo *undo;
 	size_t n_undo, cap_undo;
 	struct publish_result *result;
@@ -247,7 +248,42 @@ static int put_frontends(struct commit *commit, const struct staged *staged)
 	return ret;
 }
 
+/* What another proxy serves: known, so that it isn't dropped, and no more. */
+static int put_others(struct commit *commit, struct err *err)
+{
+	const struct sh_frontend value = { .flags = FRONTEND_EXTERNAL_IP | SH_FE_ADDRESS_ONLY };
+	struct sh_frontend_key key = { 0 };
+	struct frontend_entry *entry;
+	char text[ADDR_STRLEN];
+	size_t i;
+	int ret;
+
+	for (i = 0; i < commit->wanted->n_others; i++) {
+		key.addr = commit->wanted->others[i];
+		HASH_FIND(hh, commit->publisher->frontends, &key, sizeof(key), entry);
+		if (entry && entry->keep) /* ours as well */
+			continue;
+		ret = frontend_put(commit, &key, &value);
+		if (ret)
+			return err_system(err, ret,
+					  "ClusterIP %s of another proxy's Service: write it "
+					  "(at most %u frontends, --max-frontends)",
+					  addr_format(&key.addr, text),
+					  commit->dp->map_max[DP_MAP_FRONTENDS]);
+	}
+	return 0;
+}
+
 /* ---- source ranges --------------------------------------------------------- */
+
+static struct srcrange_entry *srcrange_find(const struct publisher *publisher,
+					    const struct sh_srcrange_key *key)
+{
+	struct srcrange_entry *entry;
+
+	HASH_FIND(hh, publisher->srcranges, key, sizeof(*key), entry);
+	return entry;
+}
 
 static int srcrange_put(struct commit *commit, uint32_t service, const struct addr_net *net)
 {
@@ -258,7 +294,7 @@ static int srcrange_put(struct commit *commit, uint32_t service, const struct ad
 	int ret;
 
 	key.prefix = 32 + net->len + (addr_family(&net->addr) == FAMILY_IPV4 ? 96 : 0);
-	HASH_FIND(hh, publisher->srcranges, &key, sizeof(key), entry);
+	entry = srcrange_find(publisher, &key);
 	if (entry) {
 		entry->keep = true;
 		return 0;
@@ -365,7 +401,10 @@ static int commit_all(struct commit *commit, struct err *err)
 		undo_all(commit);
 		return ret;
 	}
-	return 0;
+	ret = put_others(commit, err);
+	if (ret)
+		undo_all(commit);
+	return ret;
 }
 
 /* ---- node addresses ---------------------------------------------------------- */
@@ -409,7 +448,7 @@ static int nodeaddrs_own(struct dataplane *dp, struct err *err)
 	size_t i, n = 0;
 	int ret;
 
-	if (dp->mode == DATAPLANE_SCRATCH) /* no node */
+	if (!dp->on_node)
 		return 0;
 	ret = netdev_list(&list, err);
 	if (ret)
@@ -630,6 +669,7 @@ int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
 
 	memset(result, 0, sizeof(*result));
 	commit.result = result;
+	commit.wanted = wanted;
 	ret = stage_make(&stage, dp, wanted, err);
 	if (!ret && retired_init(&retired, dp->publisher, dp))
 		ret = err_system(err, -ENOMEM, "publish");

@@ -37,7 +37,7 @@ static int slots_insert(struct slots *slots, size_t at, struct sh_table range)
 	struct sh_table *grown;
 	size_t cap;
 
-	if (slots->n == slots->cap) {
+	if (slots->n == slots->cap || !slots->free) {
 		cap = slots->cap ? slots->cap * 2 : 64;
 		grown = realloc(slots->free, cap * sizeof(*grown));
 		if (!grown)

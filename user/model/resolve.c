@@ -565,21 +565,37 @@ static int resolve_service(struct resolver *r, const struct object *object)
 	return 0;
 }
 
+/* Another proxy's Service has an address all the same: nobody is to drop its packets. */
+static void keep_other(struct wanted *wanted, const struct service *service)
+{
+	size_t i;
+
+	for (i = 0; i < service->n_cluster_ips; i++)
+		wanted->others[wanted->n_others++] = service->cluster_ips[i];
+}
+
 static int resolve_services(struct resolver *r)
 {
 	const struct object_set *objects = r->objects;
 	const size_t first = object_set_first(objects, KIND_SERVICE);
-	size_t i, end, n = 0;
+	size_t i, end, n = 0, n_others = 0;
 	int ret = 0;
 
-	for (end = first; end < objects->n && objects->v[end]->kind == KIND_SERVICE; end++)
+	for (end = first; end < objects->n && objects->v[end]->kind == KIND_SERVICE; end++) {
 		n += objects->v[end]->service.n_ports * objects->v[end]->service.n_cluster_ips;
+		if (!has_frontends(objects->v[end]))
+			n_others += objects->v[end]->service.n_cluster_ips;
+	}
 	r->wanted->services = arena_array(r->wanted->arena, n, sizeof(*r->wanted->services));
-	if (!r->wanted->services)
+	r->wanted->others = arena_array(r->wanted->arena, n_others, sizeof(*r->wanted->others));
+	if (!r->wanted->services || !r->wanted->others)
 		return no_memory(r);
-	for (i = first; i < end; i++)
+	for (i = first; i < end; i++) {
 		if (has_frontends(objects->v[i]))
 			claim_cluster_ips(r, objects->v[i]);
+		else
+			keep_other(r->wanted, &objects->v[i]->service);
+	}
 	for (i = first; !ret && i < end; i++)
 		if (has_frontends(objects->v[i]))
 			ret = resolve_service(r, objects->v[i]);

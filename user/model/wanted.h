@@ -72,6 +72,12 @@ struct wanted {
 	struct arena *arena;	       /* holds all of this, names too: outlives the objects */
 	struct want_service *services; /* sorted by (ns, name, port, proto, family) */
 	size_t n_services;
+	/*
+	 * ClusterIPs of Services that another proxy serves: left alone, although
+	 * they lie in --service-cidr and no Service of ours has them
+	 */
+	struct sh_addr *others;
+	size_t n_others;
 	struct sh_addr *nodeaddrs; /* at which nodePorts are served (--nodeport-addresses) */
 	size_t n_nodeaddrs;
 	struct addr_net *service_cidrs, *cluster_cidrs;

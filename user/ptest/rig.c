@@ -22,6 +22,7 @@
 struct rig {
 	struct network *network;
 	int cgroup_fd;
+	enum dataplane_mode mode; /* of @dp */
 	struct dataplane *dp;
 	struct settings settings; /* as @dp was loaded with */
 	int link_fd[DP_PROG_COUNT];
@@ -107,9 +108,10 @@ static int load(struct rig *rig, const struct settings *settings, struct err *er
 		return 0;
 	unload(rig);
 	with_paths.bpffs = "";
-	ret = dataplane_open(&rig->dp, DATAPLANE_SCRATCH, &with_paths, err);
+	ret = dataplane_open(&rig->dp, rig->mode, &with_paths, err);
 	if (ret)
 		return ret;
+	rig->dp->on_node = true;
 	memcpy(&rig->settings, &own, sizeof(own));
 	memset(rig->drops_seen, 0, sizeof(rig->drops_seen));
 	return attach_sockets(rig, err);
@@ -180,13 +182,24 @@ struct network *rig_network(struct rig *rig)
 	return rig->network;
 }
 
-int rig_new(struct rig **out, int cgroup_fd, struct err *err)
+void rig_keep_trace(struct rig *rig)
+{
+	rig->mode = DATAPLANE_TRACE;
+}
+
+struct dataplane *rig_dataplane(struct rig *rig)
+{
+	return rig->dp;
+}
+
+static int rig_alloc(struct rig **out, int cgroup_fd, struct err *err)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	int ret, i;
 
 	if (!rig)
 		return err_system(err, -ENOMEM, "set up the test");
+	rig->mode = DATAPLANE_SCRATCH;
 	rig->cgroup_fd = cgroup_fd;
 	for (i = 0; i < DP_PROG_COUNT; i++)
 		rig->link_fd[i] = -1;
@@ -196,10 +209,42 @@ int rig_new(struct rig **out, int cgroup_fd, struct err *err)
 		rig->drops = calloc((size_t)rig->n_cpus, sizeof(*rig->drops));
 		ret = rig->drops ? 0 : -ENOMEM;
 	}
+	if (ret) {
+		rig_free(rig);
+		return err_system(err, ret, "set up the test");
+	}
+	*out = rig;
+	return 0;
+}
+
+int rig_new(struct rig **out, int cgroup_fd, struct err *err)
+{
+	struct rig *rig;
+	int ret;
+
+	ret = rig_alloc(&rig, cgroup_fd, err);
 	if (ret)
-		ret = err_system(err, ret, "set up the test");
+		return ret;
+	ret = network_new(&rig->network, err);
+	if (ret)
+		rig_free(rig);
 	else
-		ret = network_new(&rig->network, err);
+		*out = rig;
+	return ret;
+}
+
+int rig_over(struct rig **out, struct dataplane *dp, int cgroup_fd, struct err *err)
+{
+	struct rig *rig;
+	int ret;
+
+	ret = rig_alloc(&rig, cgroup_fd, err);
+	if (ret) {
+		dataplane_close(dp);
+		return ret;
+	}
+	rig->dp = dp;
+	ret = attach_sockets(rig, err);
 	if (ret)
 		rig_free(rig);
 	else

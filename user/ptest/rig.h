@@ -6,6 +6,7 @@
 #ifndef SHUNT_USER_PTEST_RIG_H
 #define SHUNT_USER_PTEST_RIG_H
 
+#include "dataplane/dataplane.h"
 #include "model/settings.h"
 #include "model/wanted.h"
 #include "ptest/file.h"
@@ -16,7 +17,15 @@ struct rig;
 
 /* Moves this process into a network namespace of its own. @cgroup_fd: -1 without sockets. */
 int rig_new(struct rig **out, int cgroup_fd, struct err *err);
+/*
+ * Where the process is, over @dp, which it takes over (a failure, too): no
+ * network of its own, nothing to publish.
+ */
+int rig_over(struct rig **out, struct dataplane *dp, int cgroup_fd, struct err *err);
 void rig_free(struct rig *rig); /* NULL is fine */
+/* Before the first rig_publish(): programs that write down what they decide. */
+void rig_keep_trace(struct rig *rig);
+struct dataplane *rig_dataplane(struct rig *rig);
 struct network *rig_network(struct rig *rig);
 
 /*

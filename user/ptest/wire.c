@@ -119,6 +119,24 @@ static const char *fate_name(enum fate fate)
 	return names[fate];
 }
 
+/* Addresses and ports first: where these are wrong, no single byte explains it. */
+static int check_tuple(struct wire *w, const char *what, const struct packet_tuple *wanted)
+{
+	char names[4][ADDR_PORT_STRLEN];
+	struct packet_tuple got;
+
+	if (!packet_tuple(&w->packet, &got))
+		return fault(w, "%s can't be read any more", what);
+	if (addr_eq(&got.src, &wanted->src) && addr_eq(&got.dst, &wanted->dst) &&
+	    got.sport == wanted->sport && got.dport == wanted->dport)
+		return 0;
+	return fault(w, "%s says %s to %s, not %s to %s", what,
+		     addr_port_format(&got.src, got.sport, names[0]),
+		     addr_port_format(&got.dst, got.dport, names[1]),
+		     addr_port_format(&wanted->src, wanted->sport, names[2]),
+		     addr_port_format(&wanted->dst, wanted->dport, names[3]));
+}
+
 /* Has the packet come to @wanted, saying @spec? @what names it in messages. */
 static int check(struct wire *w, const char *what, enum fate fate, enum fate wanted,
 		 const struct packet_spec *spec)
@@ -128,10 +146,12 @@ static int check(struct wire *w, const char *what, enum fate fate, enum fate wan
 	if (fate == FATE_DROPPED)
 		return fault(w, "%s was dropped (%s)", what,
 			     reason_word(rig_drop_reason(w->try->rig)));
-	if (!packet_is(&w->packet, spec, why))
-		return fault(w, "%s: %s", what, why);
+	if (check_tuple(w, what, &spec->tuple))
+		return -EPROTO;
 	if (fate != wanted)
 		return fault(w, "%s was %s, not %s", what, fate_name(fate), fate_name(wanted));
+	if (!packet_is(&w->packet, spec, why))
+		return fault(w, "%s: %s", what, why);
 	return 0;
 }
 
