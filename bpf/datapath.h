@@ -143,8 +143,13 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 		if (scratch) {
 			scratch->touch.key = pkt->key;
 			scratch->touch.tcp_flags = pkt->tcp_flags;
-			ret = v6 ? sh_flow_touch6(&scratch->touch)
-				 : sh_flow_touch4(&scratch->touch);
+			scratch->touch.rebuilt = false;
+			ret = sh_flow_touch_any(&scratch->touch, v6);
+		}
+		if (scratch && ret == SH_TOUCH_REBUILD) {
+			sh_insert_any(&scratch->peer, v6);
+			scratch->touch.rebuilt = true;
+			ret = sh_flow_touch_any(&scratch->touch, v6);
 		}
 		if (sh_config.trace && scratch && ret != SH_NEXT) {
 			sh_trace_packet(&scratch->touch.key, true, v6);

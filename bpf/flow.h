@@ -672,11 +672,14 @@ static __always_inline enum sh_flow_state sh_next_state(enum sh_flow_state state
 
 /*
  * What is rare: a first answer, a FIN, an RST, a stamp that has grown old, a
- * SYN on a flow that is over. Keeps both directions in step, and makes the
- * reverse entry again if it was evicted.
+ * SYN on a flow that is over. Keeps both directions in step.
  * @return SH_NEXT: go on; SH_PUNT: this flow is over, treat the packet as a
- * new one; SH_DROP: its backend is gone.
+ * new one; SH_DROP: its backend is gone; SH_TOUCH_REBUILD: the reverse entry
+ * was evicted: insert the scratch's `peer` and call again. (Not done here:
+ * that would be one call too deep for Linux 6.1's 512 bytes of stack.)
  */
+#define SH_TOUCH_REBUILD 16
+
 static __always_inline int sh_flow_touch(const struct sh_touch *touch, const bool v6)
 {
 	enum sh_flow_state state, next;
@@ -708,8 +711,8 @@ static __always_inline int sh_flow_touch(const struct sh_touch *touch, const boo
 	sh_peer_entry(undo, hit.flow, v6);
 	peer_index = sh_search_any(&undo->from, v6);
 	undo->keep = (__u32)index;
-	if (peer_index < 0 && next < SH_HALF_CLOSED)
-		peer_index = sh_insert_any(undo, v6);
+	if (peer_index < 0 && next < SH_HALF_CLOSED && !touch->rebuilt)
+		return SH_TOUCH_REBUILD;
 	if (peer_index >= 0 && !sh_says(peer_index, undo, v6)) {
 		/* Its reverse was evicted, and the tuple is another flow's now: find another. */
 		if (!reply) {
@@ -742,6 +745,11 @@ __noinline int sh_flow_touch4(const struct sh_touch *touch)
 __noinline int sh_flow_touch6(const struct sh_touch *touch)
 {
 	return touch ? sh_flow_touch(touch, true) : SH_PUNT;
+}
+
+static __always_inline int sh_flow_touch_any(const struct sh_touch *touch, const bool v6)
+{
+	return v6 ? sh_flow_touch6(touch) : sh_flow_touch4(touch);
 }
 
 /* Nothing has changed for this flow: the hot path stops here. */

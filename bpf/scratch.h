@@ -13,7 +13,8 @@
 struct sh_touch {
 	struct sh_key key;
 	__u8 tcp_flags;
-	__u8 pad[7];
+	__u8 rebuilt; /* the reverse entry was made again, if that could be done */
+	__u8 pad[6];
 };
 
 /* One entry to be made: what the packet carries at its hook, and afterwards. */

@@ -598,7 +598,7 @@ static void no_bpffs_tells_how_to_mount_one(void **state)
 
 	(void)snprintf(dir, sizeof(dir), "%s/plain", f->tmp);
 	(void)snprintf(wanted, sizeof(wanted),
-		       "no BPF file system at %s: mount one: `mount -t bpf bpf %s: "
+		       "no BPF file system at %s (mount one: `mount -t bpf bpf %s`): "
 		       "No such device",
 		       f->tmp, f->tmp);
 	assert_int_equal(bpffs_open(dir, true, &fd, &err), -ENODEV);

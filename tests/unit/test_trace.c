@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 
 #include "dataplane/internal.h"
 #include "trace/trace.h"

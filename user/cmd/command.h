@@ -37,6 +37,7 @@ struct command {
 	const char *examples;
 	unsigned int options; /* enum option_group; OPTIONS_HELP goes without saying */
 	unsigned int outputs; /* 1u << enum output_format, of those it knows; with OPTIONS_OUTPUT */
+	bool files_optional;  /* with OPTIONS_FILES: -f may be left out */
 	enum command_needs needs;
 	size_t words_max; /* operands it takes */
 	int (*run)(struct invocation *inv, struct err *err);

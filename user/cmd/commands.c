@@ -142,7 +142,9 @@ const struct command commands[] = {
 			    "  shunt trace --from node --dst 10.96.0.10:53 --proto udp -o json\n"
 			    "  shunt trace -f shop.yaml --from external --src 203.0.113.9 --dst "
 			    "192.0.2.1:30123\n",
-		.options = OPTIONS_INSTANCE | OPTIONS_CONTROL | OPTIONS_OUTPUT | OPTIONS_TRACE,
+		.options = OPTIONS_INSTANCE | OPTIONS_FILES | OPTIONS_CONTROL | OPTIONS_OUTPUT |
+			   OPTIONS_TRACE,
+		.files_optional = true,
 		.outputs = OUTPUTS_DOCUMENT,
 		.needs = NEEDS_WRITE,
 		.run = trace_run,

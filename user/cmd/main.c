@@ -53,7 +53,7 @@ static int check_usage(struct invocation *inv, struct err *err)
 	if (request->n_words > command->words_max)
 		return err_usage(err, -E2BIG, "%s: unexpected \"%.64s\"; see \"shunt help %s\"",
 				 command->name, request->words[command->words_max], command->name);
-	if (command->options & OPTIONS_FILES && !request->n_files)
+	if (command->options & OPTIONS_FILES && !command->files_optional && !request->n_files)
 		return err_usage(err, -EINVAL, "%s what? give manifests with -f FILE|DIR|-",
 				 command->name);
 	if (request->output_given && !(command->outputs & (1u << request->output)))

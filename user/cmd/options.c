@@ -310,8 +310,7 @@ static const struct option_word xdp_words[] = {
 const struct option options[] = {
 	{ "help", 'h', NULL, OPTIONS_HELP, .set = set_flag, REQUEST(help),
 	  .help = "say what the verb does and which options it takes" },
-	{ "filename", 'f', "FILE|DIR|-", OPTIONS_FILES | OPTIONS_TRACE, .set = set_file,
-	  REQUEST(files),
+	{ "filename", 'f', "FILE|DIR|-", OPTIONS_FILES, .set = set_file, REQUEST(files),
 	  .help = "manifests: a file, the *.yaml, *.yml and *.json of a folder, or standard "
 		  "input; may be repeated" },
 	{ "namespace", 'n', "NAME", OPTIONS_SCOPE, .set = set_text, REQUEST(ns),

@@ -27,7 +27,7 @@ enum option_group {
 	OPTIONS_CONTROL = 0x40,	 /* node, CIDRs: what resolving depends on */
 	OPTIONS_DATAPATH = 0x80, /* devices, modes, sizes */
 	OPTIONS_TEST = 0x100,	 /* --hook */
-	OPTIONS_TRACE = 0x200,	 /* --from, --src, --dst, --proto; -f may be left out */
+	OPTIONS_TRACE = 0x200,	 /* --from, --src, --dst, --proto */
 };
 
 /* What a command line says besides settings. Arrays and strings: the arena's or argv's. */
@@ -71,7 +71,7 @@ struct option {
 	const char *name;   /* without the dashes */
 	char letter;	    /* 0: none */
 	const char *arg;    /* as --help shows it; NULL: a flag, which takes =true or =false */
-	unsigned int group; /* enum option_group: a verb that takes one of these takes it */
+	unsigned int group; /* enum option_group, one bit */
 	bool in_request;    /* fills in struct request, not struct settings */
 	int (*set)(const struct option_call *call, struct err *err);
 	size_t offset;			 /* of the field */
