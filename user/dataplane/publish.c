@@ -288,11 +288,14 @@ static struct srcrange_entry *srcrange_find(const struct publisher *publisher,
 static int srcrange_put(struct commit *commit, uint32_t service, const struct addr_net *net)
 {
 	struct publisher *publisher = commit->publisher;
-	struct sh_srcrange_key key = { .service = service, .addr = net->addr };
+	struct sh_srcrange_key key;
 	struct srcrange_entry *entry;
 	const uint8_t allowed = 1;
 	int ret;
 
+	memset(&key, 0, sizeof(key));
+	memcpy(&key.addr, &net->addr, sizeof(key.addr));
+	key.service = service;
 	key.prefix = 32 + net->len + (addr_family(&net->addr) == FAMILY_IPV4 ? 96 : 0);
 	entry = srcrange_find(publisher, &key);
 	if (entry) {
@@ -302,7 +305,7 @@ static int srcrange_put(struct commit *commit, uint32_t service, const struct ad
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
-	entry->key = key;
+	memcpy(&entry->key, &key, sizeof(key));
 	entry->keep = true;
 	HASH_ADD(hh, publisher->srcranges, key, sizeof(entry->key), entry);
 	if (!entry->hh.tbl) {

@@ -157,7 +157,7 @@ static int connect_once(const struct trace_question *question, struct err *err)
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = question->dst.port };
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = question->dst.port };
 	bool is_v4 = sh_addr_is_v4(dst);
-	int fd;
+	int fd, ret = 0;
 
 	fd = socket(is_v4 ? AF_INET : AF_INET6,
 		    (question->proto == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK |
@@ -167,9 +167,12 @@ static int connect_once(const struct trace_question *question, struct err *err)
 		return err_system(err, -errno, "open a socket of %s", proto_name(question->proto));
 	v4.sin_addr.s_addr = dst->w[3];
 	memcpy(&v6.sin6_addr, dst, sizeof(*dst));
-	(void)connect(fd, is_v4 ? (void *)&v4 : (void *)&v6, is_v4 ? sizeof(v4) : sizeof(v6));
+	/* Whether it is refused or under way, the programs have written down why. */
+	if (connect(fd, is_v4 ? (void *)&v4 : (void *)&v6, is_v4 ? sizeof(v4) : sizeof(v6)) &&
+	    errno == EFAULT)
+		ret = err_system(err, -EFAULT, "connect a socket");
 	(void)close(fd);
-	return 0;
+	return ret;
 }
 
 static int ask_socket(struct rig *rig, const struct trace_question *question,
