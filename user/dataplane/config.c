@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dataplane/probe.h"
 #include "dataplane/sysctl.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -86,7 +87,7 @@ static int config_netns(struct sh_config *config, struct err *err)
 static bool probe_csum_ipv6(void)
 {
 	const int pseudo_hdr_ipv6 = 1 << 4 | 1 << 7;
-	struct bpf_insn insns[] = {
+	const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 40 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 4, .imm = 1 },
@@ -94,18 +95,9 @@ static bool probe_csum_ipv6(void)
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_l4_csum_replace },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	char packet[64] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet),
-		    .repeat = 1);
-	int fd, ret;
+	uint32_t result = 0;
 
-	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, NULL, "GPL", insns,
-			   sizeof(insns) / sizeof(insns[0]), NULL);
-	if (fd < 0)
-		return false;
-	ret = bpf_prog_test_run_opts(fd, &run);
-	close(fd);
-	return !ret && (int)run.retval >= 0;
+	return !probe_run(insns, sizeof(insns) / sizeof(insns[0]), &result) && (int)result >= 0;
 }
 
 static void config_net(struct sh_nets *out, const struct addr_net *net)

@@ -2,20 +2,20 @@
 /* The flow table from the side of user space: memory, not system calls. */
 #include "dataplane/publisher.h"
 
-static enum sh_flow_state word_state(uint32_t word)
+struct flow_table flow_table(const struct dataplane *dp, enum family family)
 {
-	return (enum sh_flow_state)((word & SH_WORD_STATE_MASK) >> SH_WORD_STATE_SHIFT);
+	bool v6 = family == FAMILY_IPV6;
+
+	return (struct flow_table){
+		.buckets = dp->mem[v6 ? DP_MAP_TAGS6 : DP_MAP_TAGS4],
+		.entries = dp->mem[v6 ? DP_MAP_FLOWS6 : DP_MAP_FLOWS4],
+		.entry_size = v6 ? sizeof(struct sh_flow6) : sizeof(struct sh_flow),
+		.n_buckets = dp->map_max[v6 ? DP_MAP_TAGS6 : DP_MAP_TAGS4],
+		.family = family,
+	};
 }
 
-/* One family's table: buckets of words, and entries of @entry_size bytes. */
-struct table {
-	struct sh_bucket *buckets;
-	char *entries;
-	size_t entry_size;
-	uint32_t n_buckets;
-};
-
-static size_t table_end(const struct table *table, const uint8_t *gone)
+static size_t table_end(const struct flow_table *table, const uint8_t *gone)
 {
 	uint32_t *word_at, word, index, bucket, way;
 	const struct sh_flow *flow;
@@ -48,18 +48,7 @@ static size_t table_end(const struct table *table, const uint8_t *gone)
 
 size_t flows_end(struct dataplane *dp, const uint8_t *gone)
 {
-	struct table v4 = {
-		.buckets = dp->mem[DP_MAP_TAGS4],
-		.entries = dp->mem[DP_MAP_FLOWS4],
-		.entry_size = sizeof(struct sh_flow),
-		.n_buckets = dp->map_max[DP_MAP_TAGS4],
-	};
-	struct table v6 = {
-		.buckets = dp->mem[DP_MAP_TAGS6],
-		.entries = dp->mem[DP_MAP_FLOWS6],
-		.entry_size = sizeof(struct sh_flow6),
-		.n_buckets = dp->map_max[DP_MAP_TAGS6],
-	};
+	struct flow_table v4 = flow_table(dp, FAMILY_IPV4), v6 = flow_table(dp, FAMILY_IPV6);
 
 	return table_end(&v4, gone) + table_end(&v6, gone);
 }

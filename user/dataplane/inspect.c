@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "dataplane/attach.h"
-#include "dataplane/clock.h"
+#include "dataplane/probe.h"
 
 const char *reason_word(enum sh_reason reason)
 {
@@ -181,33 +181,6 @@ int dataplane_frontends(struct dataplane *dp, int (*each)(const struct frontend_
 
 /* ---- flows --------------------------------------------------------------------- */
 
-/* One family's table as it lies in memory. */
-struct flow_table {
-	const struct sh_bucket *buckets;
-	const char *entries;
-	size_t entry_size;
-	uint32_t n_buckets;
-	enum family family;
-};
-
-static struct flow_table flow_table(const struct dataplane *dp, enum family family)
-{
-	bool v6 = family == FAMILY_IPV6;
-
-	return (struct flow_table){
-		.buckets = dp->mem[v6 ? DP_MAP_TAGS6 : DP_MAP_TAGS4],
-		.entries = dp->mem[v6 ? DP_MAP_FLOWS6 : DP_MAP_FLOWS4],
-		.entry_size = v6 ? sizeof(struct sh_flow6) : sizeof(struct sh_flow),
-		.n_buckets = dp->map_max[v6 ? DP_MAP_TAGS6 : DP_MAP_TAGS4],
-		.family = family,
-	};
-}
-
-static enum sh_flow_state word_state(uint32_t word)
-{
-	return (enum sh_flow_state)((word & SH_WORD_STATE_MASK) >> SH_WORD_STATE_SHIFT);
-}
-
 /* A flow's copy; false: there is none, or it was replaced while it was being copied. */
 static bool flow_copy(const struct flow_table *table, uint32_t bucket, uint32_t way,
 		      struct sh_flow6 *out, uint32_t *word_out)
@@ -256,7 +229,7 @@ static int table_flows(const struct dataplane *dp, const struct flow_table *tabl
 {
 	const struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS];
 	const struct sh_control *control = dp->mem[DP_MAP_CONTROL];
-	uint32_t jiffies = clock_jiffies();
+	uint32_t jiffies = probe_jiffies();
 	const struct sh_backend *backend;
 	struct flow_view view;
 	struct sh_flow6 flow;
@@ -378,7 +351,7 @@ int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_vi
 static void drop_sum(struct drop_view *view, const struct sh_drop *drops, int cpus,
 		     const struct sh_config *config)
 {
-	uint32_t jiffies = clock_jiffies(), age, youngest = UINT32_MAX;
+	uint32_t jiffies = probe_jiffies(), age, youngest = UINT32_MAX;
 	int cpu;
 
 	for (cpu = 0; cpu < cpus; cpu++) {

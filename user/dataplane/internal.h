@@ -79,4 +79,19 @@ struct dataplane {
 
 /* The pin of a program is DIR/progs/NAME, of a map DIR/NAME, of a link DIR/links/NAME. */
 
+/* One family's flow table as it lies in memory: flows.c. */
+struct flow_table {
+	struct sh_bucket *buckets;
+	char *entries;
+	size_t entry_size;
+	uint32_t n_buckets;
+	enum family family;
+};
+struct flow_table flow_table(const struct dataplane *dp, enum family family);
+
+static inline enum sh_flow_state word_state(uint32_t word)
+{
+	return (enum sh_flow_state)((word & SH_WORD_STATE_MASK) >> SH_WORD_STATE_SHIFT);
+}
+
 #endif
