@@ -304,6 +304,9 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 		goto out;
 	sh_addr_from_word(&choice->client, pkt->key.src, v6);
 	sh_addr_from_word(&choice->virt, pkt->key.dst, v6);
+	/* IPv4 in IPv6's clothes (RFC 4291 2.5.5.2) is on no wire: it would pass for IPv4 here. */
+	if (v6 && (sh_addr_is_v4(&choice->client) || sh_addr_is_v4(&choice->virt)))
+		return sh_drop(0, SH_REASON_MALFORMED);
 	choice->source = choice->client;
 	choice->local_client = sh_local_client(ctx);
 	choice->client_port = pkt->key.sport;

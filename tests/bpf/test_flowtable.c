@@ -21,6 +21,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define TC_PASS	   (-1)
+#define TC_SHOT	   2
 #define HTTP_PORT  30080 /* nodePorts */
 #define FAR_PORT   30081
 #define OTHER_PORT 30090
@@ -1219,6 +1220,27 @@ static void a_flow_in_motion_is_not_missed(void **state)
 	assert_int_equal(connections_to(&t->world, NULL), 1);
 }
 
+/*
+ * An IPv4 address that stands mapped in an IPv6 packet must not pass for IPv4,
+ * should the prefilter let it through.
+ */
+static void a_mapped_address_is_malformed(void **state)
+{
+	static const unsigned char mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	struct test *t = *state;
+	struct ends ends = ends_of(t, 40000, HTTP_PORT);
+	struct packet in = from_client(t, &ends, TCP_SYN), out;
+	const size_t source = 14 + 8, destination = 14 + 24;
+
+	memset(t->world.dp->mem[DP_MAP_FILTER], 0xff, sizeof(struct sh_filter));
+	memcpy(in.b + destination, mapped, sizeof(mapped));
+	assert_int_equal(send_in(t, &in, &out), TC_SHOT);
+	in = from_client(t, &ends, TCP_SYN);
+	memcpy(in.b + source, mapped, sizeof(mapped));
+	assert_int_equal(send_in(t, &in, &out), TC_SHOT);
+	assert_int_equal(drops_of(&t->world, SH_REASON_MALFORMED), 2);
+}
+
 /* ---- main -------------------------------------------------------------------------------------- */
 
 #define TEST(function, variant) \
@@ -1278,6 +1300,7 @@ int main(void)
 		TEST(a_flow_in_motion_is_not_missed, tcp4),
 		TEST(a_flow_in_motion_is_not_missed, tcp6),
 		TEST(a_flow_in_motion_is_not_missed, udp4),
+		TEST(a_mapped_address_is_malformed, tcp6),
 		TEST(races_to_a_backend_here, large4),
 		TEST(races_to_a_backend_here, large6),
 		TEST(races_to_a_backend_elsewhere, large4),
