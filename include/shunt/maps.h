@@ -172,10 +172,9 @@ enum sh_direction {
 };
 
 enum sh_flow_flags {
-	SH_FLOW_REPLY = 0x1,	    /* backend to client: the reverse entry */
-	SH_FLOW_FORWARD = 0x2,	    /* leaves by next hop, not through the stack */
-	SH_FLOW_SNAT = 0x4,	    /* the client's address is replaced */
-	SH_FLOW_LOCAL_CLIENT = 0x8, /* its client is a local pod: the reply is seen leaving */
+	SH_FLOW_REPLY = 0x1,   /* backend to client: the reverse entry */
+	SH_FLOW_FORWARD = 0x2, /* leaves by next hop, not through the stack */
+	SH_FLOW_SNAT = 0x4,    /* the client's address is replaced */
 };
 
 /*
@@ -431,10 +430,9 @@ struct sh_config {
 enum sh_socket_lb { SH_SOCKET_LB_OFF = 0, SH_SOCKET_LB_HOST, SH_SOCKET_LB_ON };
 
 struct sh_control {
-	__u32 abi;	   /* SH_ABI of the maps */
-	__u32 route_epoch; /* advanced when a route, a neighbour or a link changes */
-	char build[64];	   /* version and source hash of the programs that are attached */
-	__u32 frontends_max, sockets_max;
+	__u32 abi;		 /* SH_ABI of the maps */
+	__u32 route_epoch;	 /* advanced when a route, a neighbour or a link changes */
+	char build[64];		 /* version and source hash of the programs that are attached */
 	__u32 next_service;	 /* id: none is used twice, so that no count is inherited */
 	struct sh_config config; /* as the attached programs have it */
 };

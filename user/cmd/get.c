@@ -166,6 +166,26 @@ void get_saw_service(struct get *get, const char *name)
 		get->name_seen[i] |= !strcmp(get->filter.names[i], name);
 }
 
+int get_by_service(struct get *get,
+		   int (*row)(struct get *get, struct inv_port *const *ports, size_t n_ports),
+		   struct err *err)
+{
+	struct inventory inv;
+	size_t i, end;
+	int ret;
+
+	ret = inventory_load(&inv, get->dp, &get->filter, err);
+	if (ret)
+		return ret;
+	for (i = 0; !ret && i < inv.n_ports; i = end) {
+		end = inventory_service_end(&inv, i);
+		get_saw_service(get, inv.ports[i]->meta.name);
+		ret = row(get, inv.ports + i, end - i);
+	}
+	inventory_done(&inv);
+	return ret ? err_output(err, ret) : 0;
+}
+
 /* "in namespace "x"", "in any namespace" */
 static void where(const struct get *get, char *buf, size_t size)
 {

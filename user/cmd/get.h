@@ -32,6 +32,11 @@ struct resource {
 /* A Service of the filter was found: its name is no longer missing. */
 void get_saw_service(struct get *get, const char *name);
 
+/* One row per Service: @row gets its ports, and returns 0 or what output_row() did. */
+int get_by_service(struct get *get,
+		   int (*row)(struct get *get, struct inv_port *const *ports, size_t n_ports),
+		   struct err *err);
+
 extern const struct listing services_listing, endpoints_listing, backends_listing, flows_listing,
 	drops_listing, nodes_listing;
 

@@ -281,18 +281,5 @@ static int service_row(struct get *get, struct inv_port *const *ports, size_t n_
 
 int get_services(struct get *get, struct err *err)
 {
-	struct inventory inv;
-	size_t i, end;
-	int ret;
-
-	ret = inventory_load(&inv, get->dp, &get->filter, err);
-	if (ret)
-		return ret;
-	for (i = 0; !ret && i < inv.n_ports; i = end) {
-		end = inventory_service_end(&inv, i);
-		get_saw_service(get, inv.ports[i]->meta.name);
-		ret = service_row(get, inv.ports + i, end - i);
-	}
-	inventory_done(&inv);
-	return ret ? err_output(err, ret) : 0;
+	return get_by_service(get, service_row, err);
 }

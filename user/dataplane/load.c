@@ -175,16 +175,13 @@ static struct sh_control *control_of(struct dataplane *dp)
 	return dp->mem[DP_MAP_CONTROL];
 }
 
-static void control_write(struct dataplane *dp, const struct settings *settings,
-			  const struct sh_config *config)
+static void control_write(struct dataplane *dp, const struct sh_config *config)
 {
 	struct sh_control *control = control_of(dp);
 
 	control->abi = SH_ABI;
 	control->config = *config;
 	programs_build_id(control->build, sizeof(control->build));
-	control->frontends_max = settings->max_frontends;
-	control->sockets_max = settings->max_sockets;
 }
 
 int scratch_make(struct dataplane *dp, const struct settings *settings,
@@ -197,7 +194,7 @@ int scratch_make(struct dataplane *dp, const struct settings *settings,
 		ret = maps_mmap(dp, err);
 	if (ret)
 		return ret;
-	control_write(dp, settings, config);
+	control_write(dp, config);
 	dp->fresh_programs = true;
 	return 0;
 }
@@ -274,7 +271,7 @@ static int instance_adopt(struct dataplane *dp, const struct settings *settings,
 		ret = pin_programs(dp, err);
 	if (ret)
 		return ret;
-	control_write(dp, settings, &config);
+	control_write(dp, &config);
 	dp->fresh_programs = true;
 	return 0;
 }

@@ -121,13 +121,3 @@ int slots_give(struct slots *slots, const struct sh_table *table)
 	}
 	return slots_insert(slots, at, *table);
 }
-
-uint32_t slots_free(const struct slots *slots)
-{
-	uint32_t sum = 0;
-	size_t i;
-
-	for (i = 0; i < slots->n; i++)
-		sum += slots->free[i].size;
-	return sum;
-}

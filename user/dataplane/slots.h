@@ -22,6 +22,5 @@ int slots_take(struct slots *slots, struct sh_table *table);
 int slots_take_at(struct slots *slots, const struct sh_table *table);
 /* @return 0 or -ENOMEM (the range is lost until the next start) */
 int slots_give(struct slots *slots, const struct sh_table *table);
-uint32_t slots_free(const struct slots *slots);
 
 #endif

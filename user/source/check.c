@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shunt/limits.h"
+#include "util/nearest.h"
 
 #define TEXT(limit)  TEXT_(limit)
 #define TEXT_(limit) #limit
@@ -240,56 +241,17 @@ const char *check_special_addr(const struct sh_addr *addr)
 
 /* ---- the nearest word ---------------------------------------------------- */
 
-#define WORD_MAX 40
-
-/* Steps from @a to @b: insert, delete, replace or swap neighbours; case is free. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	uint8_t d[WORD_MAX + 1][WORD_MAX + 1];
-	const size_t n = strlen(a), m = strlen(b);
-	size_t i, j;
-
-	for (i = 0; i <= n; i++)
-		d[i][0] = (uint8_t)i;
-	for (j = 0; j <= m; j++)
-		d[0][j] = (uint8_t)j;
-	for (i = 1; i <= n; i++) {
-		for (j = 1; j <= m; j++) {
-			const int x = tolower((unsigned char)a[i - 1]);
-			const int y = tolower((unsigned char)b[j - 1]);
-			unsigned int best = d[i - 1][j - 1] + (x != y);
-
-			if (d[i - 1][j] + 1u < best)
-				best = d[i - 1][j] + 1u;
-			if (d[i][j - 1] + 1u < best)
-				best = d[i][j - 1] + 1u;
-			if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
-			    y == tolower((unsigned char)a[i - 2]) && d[i - 2][j - 2] + 1u < best)
-				best = d[i - 2][j - 2] + 1u;
-			d[i][j] = (uint8_t)best;
-		}
-	}
-	return d[n][m];
-}
-
 const char *nearest_word(const char *text, const char *const *words, size_t n)
 {
-	const size_t len = strlen(text);
-	const char *nearest = NULL;
-	size_t i, least = len / 3 + 1; /* further away it is another word, not a slip */
+	struct nearest nearest;
+	size_t i;
 
-	if (len > WORD_MAX || !len)
+	if (!*text)
 		return NULL;
-	for (i = 0; i < n; i++) {
-		size_t distance;
-
-		if (strlen(words[i]) > WORD_MAX)
-			continue;
-		distance = edit_distance(text, words[i]);
-		if (distance < least && distance < strlen(words[i])) {
-			least = distance;
-			nearest = words[i];
-		}
-	}
-	return nearest;
+	nearest_init(&nearest, text);
+	/* Further away it is another word of the schema, not a slip. */
+	nearest.distance = strlen(text) / 3 + 1;
+	for (i = 0; i < n; i++)
+		nearest_offer(&nearest, words[i]);
+	return nearest.best;
 }
