@@ -25,12 +25,6 @@ uint64_t members_hash(const struct backend_entry *backends, size_t n, uint16_t i
 	return hash;
 }
 
-void service_entry_free(struct service_entry *entry)
-{
-	free(entry->backends);
-	free(entry);
-}
-
 /* @table: where uthash says that it put @entry; NULL: it had no memory. */
 static int hash_added(void *entry, const void *table)
 {
@@ -42,21 +36,18 @@ static int hash_added(void *entry, const void *table)
 
 static int adopt_service(struct publisher *publisher, uint32_t id, const struct sh_meta *meta)
 {
-	struct service_entry *entry = calloc(1, sizeof(*entry));
+	const struct group_key key = group_key(meta->service.ns, meta->service.name);
+	struct service_group *group = group_get(publisher, &key);
+	struct service_entry *entry = group ? calloc(1, sizeof(*entry)) : NULL;
 
 	if (!entry)
 		return -ENOMEM;
 	entry->id = id;
 	entry->meta = meta->service;
-	memcpy(entry->key.ns, meta->service.ns, sizeof(entry->key.ns));
-	memcpy(entry->key.name, meta->service.name, sizeof(entry->key.name));
-	entry->key.port = meta->service.port;
-	entry->key.proto = meta->service.proto;
-	entry->key.family = meta->service.family;
-	HASH_ADD(hh, publisher->services, key, sizeof(entry->key), entry);
+	DL_APPEND(group->services, entry);
 	if (id >= publisher->next_service)
 		publisher->next_service = id + 1;
-	return hash_added(entry, entry->hh.tbl);
+	return 0;
 }
 
 static int adopt_node(struct publisher *publisher, uint32_t id, const struct sh_meta *meta)
@@ -103,25 +94,6 @@ static int adopt_meta(void *arg, const void *key, const void *value)
 	return 0;
 }
 
-static int adopt_frontend(void *arg, const void *key, const void *value)
-{
-	struct frontend_entry *entry = calloc(1, sizeof(*entry));
-	struct publisher *publisher = arg;
-
-	if (!entry)
-		return -ENOMEM;
-	memcpy(&entry->key, key, sizeof(entry->key));
-	memcpy(&entry->value, value, sizeof(entry->value));
-	HASH_ADD(hh, publisher->frontends, key, sizeof(entry->key), entry);
-	if (!entry->hh.tbl)
-		return hash_added(entry, NULL);
-	if ((entry->value.flags & SH_FE_KIND_MASK) == FRONTEND_NODE_PORT)
-		filter_node_port(publisher->filter, entry->key.port, true);
-	else
-		filter_virtual(publisher->filter, &entry->key.addr, true);
-	return 0;
-}
-
 static int adopt_nodeaddr(void *arg, const void *key, const void *value)
 {
 	struct nodeaddr_entry *entry = calloc(1, sizeof(*entry));
@@ -138,34 +110,70 @@ static int adopt_nodeaddr(void *arg, const void *key, const void *value)
 	return 0;
 }
 
-static int adopt_srcrange(void *arg, const void *key, const void *value)
-{
-	struct srcrange_entry *entry = calloc(1, sizeof(*entry));
-	struct publisher *publisher = arg;
-
-	if (!entry)
-		return -ENOMEM;
-	memcpy(&entry->key, key, sizeof(entry->key));
-	HASH_ADD(hh, publisher->srcranges, key, sizeof(entry->key), entry);
-	return hash_added(entry, entry->hh.tbl);
-}
-
 /* Services by id, for what names them so. */
 struct by_id {
-	struct service_entry **v;
+	struct {
+		struct service_entry *service;
+		struct service_group *group;
+	} *v;
 	uint32_t n;
+	struct publisher *publisher;
 };
 
-static int by_id_make(struct by_id *by_id, const struct publisher *publisher)
+static int by_id_make(struct by_id *by_id, struct publisher *publisher)
 {
+	struct service_group *group;
 	struct service_entry *entry;
 
+	by_id->publisher = publisher;
 	by_id->n = publisher->next_service;
 	by_id->v = calloc(by_id->n, sizeof(*by_id->v));
 	if (!by_id->v)
 		return -ENOMEM;
-	for (entry = publisher->services; entry; entry = entry->hh.next)
-		by_id->v[entry->id] = entry;
+	for (group = publisher->groups; group; group = group->hh.next) {
+		DL_FOREACH(group->services, entry)
+		{
+			by_id->v[entry->id].service = entry;
+			by_id->v[entry->id].group = group;
+		}
+	}
+	return 0;
+}
+
+static struct service_entry *service_of(const struct by_id *by_id, uint32_t id)
+{
+	return id < by_id->n ? by_id->v[id].service : NULL;
+}
+
+/* Whose an entry of that service id is; the next publish takes out strays. */
+static struct service_group *group_of(const struct by_id *by_id, uint32_t id)
+{
+	return service_of(by_id, id) ? by_id->v[id].group : &by_id->publisher->others;
+}
+
+static int adopt_frontend(void *arg, const void *key, const void *value)
+{
+	const struct by_id *by_id = arg;
+	const struct sh_frontend *frontend = value;
+	struct sh_frontend copy;
+	struct sh_frontend_key at;
+
+	memcpy(&copy, frontend, sizeof(copy));
+	memcpy(&at, key, sizeof(at));
+	return frontend_adopt(by_id->publisher, group_of(by_id, copy.service), &at, &copy);
+}
+
+static int adopt_srcrange(void *arg, const void *key, const void *value)
+{
+	struct srcrange_entry *entry = calloc(1, sizeof(*entry));
+	const struct by_id *by_id = arg;
+	struct service_group *group;
+
+	if (!entry)
+		return -ENOMEM;
+	memcpy(&entry->key, key, sizeof(entry->key));
+	group = group_of(by_id, entry->key.service);
+	DL_APPEND(group->srcranges, entry);
 	return 0;
 }
 
@@ -201,16 +209,17 @@ static int adopt_backends(struct dataplane *dp, struct publisher *publisher,
 {
 	struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS];
 	uint32_t index, max = dp->map_max[DP_MAP_BACKENDS];
+	struct service_entry *service;
 	int ret = 0;
 
 	publisher->free_backends = malloc(max * sizeof(uint32_t));
-	if (!publisher->free_backends)
+	publisher->gone = calloc(max / 8 + 1, 1);
+	if (!publisher->free_backends || !publisher->gone)
 		return -ENOMEM;
 	for (index = max - 1; index > 0 && !ret; index--) {
-		if (lines[index].id && lines[index].service < by_id->n &&
-		    by_id->v[lines[index].service]) {
-			ret = adopt_backend(publisher, by_id->v[lines[index].service],
-					    &lines[index]);
+		service = lines[index].id ? service_of(by_id, lines[index].service) : NULL;
+		if (service) {
+			ret = adopt_backend(publisher, service, &lines[index]);
 			continue;
 		}
 		__atomic_store_n(&lines[index].id, 0, __ATOMIC_RELEASE);
@@ -240,18 +249,22 @@ static int adopt_tables(struct publisher *publisher, const struct by_id *by_id)
 {
 	struct frontend_entry *frontend;
 	struct service_entry *service;
+	uint32_t id;
 	int ret = 0;
 
 	for (frontend = publisher->frontends; frontend && !ret; frontend = frontend->hh.next) {
-		if (frontend->value.service >= by_id->n || !by_id->v[frontend->value.service])
+		service = service_of(by_id, frontend->value.service);
+		if (!service)
 			continue;
-		service = by_id->v[frontend->value.service];
 		ret = adopt_table(&publisher->slots, &service->cluster, &frontend->value.cluster);
 		if (!ret)
 			ret = adopt_table(&publisher->slots, &service->local,
 					  &frontend->value.local);
 	}
-	for (service = publisher->services; service; service = service->hh.next) {
+	for (id = 0; id < by_id->n; id++) {
+		service = by_id->v[id].service;
+		if (!service)
+			continue;
 		service->cluster_members =
 			members_hash(service->backends, service->n_backends, SH_BE_IN_CLUSTER);
 		service->local_members =
@@ -268,21 +281,23 @@ static int adopt_all(struct dataplane *dp, struct publisher *publisher)
 	ret = map_walk(dp->map_fd[DP_MAP_META], sizeof(struct sh_meta_key), sizeof(struct sh_meta),
 		       adopt_meta, publisher);
 	if (!ret)
+		ret = by_id_make(&by_id, publisher);
+	if (!ret)
 		ret = map_walk(dp->map_fd[DP_MAP_FRONTENDS], sizeof(struct sh_frontend_key),
-			       sizeof(struct sh_frontend), adopt_frontend, publisher);
+			       sizeof(struct sh_frontend), adopt_frontend, &by_id);
 	if (!ret)
 		ret = map_walk(dp->map_fd[DP_MAP_NODEADDRS], sizeof(struct sh_addr),
 			       sizeof(struct sh_nodeaddr), adopt_nodeaddr, publisher);
 	if (!ret)
 		ret = map_walk(dp->map_fd[DP_MAP_SRCRANGES], sizeof(struct sh_srcrange_key), 1,
-			       adopt_srcrange, publisher);
-	if (!ret)
-		ret = by_id_make(&by_id, publisher);
+			       adopt_srcrange, &by_id);
 	if (!ret)
 		ret = adopt_backends(dp, publisher, &by_id);
 	if (!ret)
 		ret = adopt_tables(publisher, &by_id);
 	free(by_id.v);
+	if (!ret)
+		ret = frontends_settle(dp, publisher);
 	if (!ret)
 		filter_settle(publisher->filter);
 	return ret;
@@ -311,29 +326,15 @@ int publisher_new(struct dataplane *dp, struct err *err)
 
 void publisher_free(struct publisher *publisher)
 {
-	struct service_entry *service, *next_service;
-	struct frontend_entry *frontend, *next_frontend;
 	struct nodeaddr_entry *nodeaddr, *next_nodeaddr;
-	struct srcrange_entry *srcrange, *next_srcrange;
 	struct node_entry *node, *next_node;
 
 	if (!publisher)
 		return;
-	HASH_ITER(hh, publisher->services, service, next_service) {
-		HASH_DEL(publisher->services, service);
-		service_entry_free(service);
-	}
-	HASH_ITER(hh, publisher->frontends, frontend, next_frontend) {
-		HASH_DEL(publisher->frontends, frontend);
-		free(frontend);
-	}
+	groups_free(publisher);
 	HASH_ITER(hh, publisher->nodeaddrs, nodeaddr, next_nodeaddr) {
 		HASH_DEL(publisher->nodeaddrs, nodeaddr);
 		free(nodeaddr);
-	}
-	HASH_ITER(hh, publisher->srcranges, srcrange, next_srcrange) {
-		HASH_DEL(publisher->srcranges, srcrange);
-		free(srcrange);
 	}
 	HASH_ITER(hh, publisher->nodes, node, next_node) {
 		HASH_DEL(publisher->nodes, node);
@@ -342,6 +343,9 @@ void publisher_free(struct publisher *publisher)
 	slots_done(&publisher->slots);
 	filter_free(publisher->filter);
 	free(publisher->free_backends);
+	free(publisher->gone);
+	retired_done(&publisher->waiting);
+	retired_done(&publisher->in_hand);
 	grace_done(publisher);
 	free(publisher);
 }

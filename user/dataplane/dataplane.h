@@ -5,6 +5,7 @@
  *
  *   load.c     opens, sizes, loads, pins; adopts what is pinned
  *   publish.c  wanted -> plan -> map writes
+ *   retire.c   what was withdrawn is freed; flows that are over go
  *   attach.c   programs to devices and cgroups
  *   inspect.c  reads what the kernel holds, for `get`
  *   replica.c  a copy of what the kernel holds, for `trace`
@@ -44,12 +45,68 @@ void dataplane_close(struct dataplane *dp); /* pins stay; NULL is fine */
 struct publish_result {
 	size_t services_added, services_changed, services_removed;
 	size_t backends_added, backends_changed, backends_removed;
-	size_t flows_ended;
+	/* Frontends left out: a Service outside this publish has them. Only where names were given. */
+	size_t conflicts;
+	size_t flows_ended; /* of backends that were removed; by dataplane_publish() */
 };
 
-/* Make the kernel hold @wanted. A failure leaves what was there in force. */
+/*
+ * Make the kernel hold @wanted, and no more. A failure leaves what was there in force. Flows of
+ * backends that are gone have been ended when it returns.
+ */
 int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
 		      struct publish_result *result, struct err *err);
+
+struct publish_name {
+	const char *ns, *name;
+};
+
+/*
+ * @wanted is all that these Services are to have; what is in the kernel of others stays as it
+ * is.
+ */
+struct publish_order {
+	const struct wanted *wanted;
+	const struct publish_name *names;
+	size_t n_names;
+	bool all; /* names are those that are left alone, instead */
+};
+
+/*
+ * The same for a part, and without waiting: what is withdrawn stays taken until the steps of
+ * retire.c are gone through.
+ */
+int dataplane_change(struct dataplane *dp, const struct publish_order *order,
+		     struct publish_result *result, struct err *err);
+
+/* The node's own addresses, as they are now; @nodeports: those at which nodePorts are served. */
+int dataplane_nodeaddrs_write(struct dataplane *dp, const struct sh_addr *nodeports, size_t n,
+			      struct err *err);
+
+/* ---- retire.c: writer ---- */
+
+struct sweep_result {
+	size_t expired; /* flows whose time was over */
+	size_t ended;	/* flows of backends that are gone */
+};
+
+/* All of the steps below, and no return before they are done. */
+int dataplane_retire(struct dataplane *dp, struct sweep_result *out, struct err *err);
+
+/* Take in hand what publishes have withdrawn. @return false: nothing, or something is in hand */
+bool dataplane_retire_begin(struct dataplane *dp);
+/*
+ * Wait until no program uses what is in hand, some 10 ms. The one call that may run on another
+ * thread beside all others. @return 0, or a negative errno: to be tried again
+ */
+int dataplane_retire_grace(struct dataplane *dp, struct err *err);
+/* Then: tables are free at once, backends when the next pass over the flow tables is over. */
+void dataplane_retire_slots(struct dataplane *dp);
+
+/* Begin a pass over the flow tables: expired flows go, those of backends in hand are ended. */
+void dataplane_sweep_begin(struct dataplane *dp);
+/* A slice of the pass, of about @budget_ns. @return whether there is more to do */
+bool dataplane_sweep(struct dataplane *dp, uint64_t budget_ns, struct sweep_result *out);
 
 /* ---- attach.c: writer ---- */
 

@@ -364,12 +364,30 @@ static void drop_sum(struct drop_view *view, const struct sh_drop *drops, int cp
 	view->age_ms = (uint64_t)youngest * config->stamp_ms >> config->stamp_shift;
 }
 
+/*
+ * Whose drop it is. A port that a Service doesn't have is counted by its
+ * address's frontend, which has the id of one of its ports: not of that one.
+ */
+static const struct sh_meta_service *
+drop_service(const struct names *names, const struct sh_drop_key *key, struct sh_meta_service *buf)
+{
+	const struct sh_meta_service *service = names_service(names, key->service);
+
+	if (!service || key->reason != SH_REASON_UNKNOWN_PORT)
+		return service;
+	*buf = *service;
+	buf->port = 0;
+	buf->port_name[0] = '\0';
+	return buf;
+}
+
 int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, void *), void *arg,
 		    struct err *err)
 {
 	const struct sh_control *control = dp->mem[DP_MAP_CONTROL];
 	int fd = dp->map_fd[DP_MAP_DROPS], cpus = libbpf_num_possible_cpus(), ret;
 	struct sh_drop_key key, *from = NULL;
+	struct sh_meta_service service;
 	struct drop_view view;
 	struct sh_drop *drops;
 	struct names names;
@@ -385,7 +403,7 @@ int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, 
 		if (bpf_map_lookup_elem(fd, &key, drops))
 			continue;
 		view = (struct drop_view){
-			.service = names_service(&names, key.service),
+			.service = drop_service(&names, &key, &service),
 			.reason = (enum sh_reason)key.reason,
 		};
 		drop_sum(&view, drops, cpus, &control->config);

@@ -5,8 +5,8 @@
  *	stage    backend lines, slots: written where nobody looks    stage.c
  *	commit   prefilter bits, then each frontend by one update;
  *		 what fails is undone                                 here
- *	retire   what is no longer named: frontends, and after a
- *		 grace period slots, backends and their flows         here
+ *	withdraw what is no longer named: frontends here, slots, backends
+ *		 and their flows after a grace period                 retire.c
  */
 #include "dataplane/stage.h"
 
@@ -21,6 +21,7 @@
 struct undo {
 	struct sh_frontend_key key;
 	struct sh_frontend old;
+	struct service_group *group; /* that had it */
 	bool had_old;
 };
 
@@ -37,7 +38,7 @@ struct commit {
 /* ---- frontends ------------------------------------------------------------- */
 
 static int undo_note(struct commit *commit, const struct sh_frontend_key *key,
-		     const struct sh_frontend *old)
+		     const struct frontend_entry *old)
 {
 	struct undo *grown;
 	size_t cap;
@@ -50,86 +51,38 @@ static int undo_note(struct commit *commit, const struct sh_frontend_key *key,
 		commit->undo = grown;
 		commit->cap_undo = cap;
 	}
-	commit->undo[commit->n_undo] = (struct undo){ .key = *key, .had_old = old };
-	if (old)
-		commit->undo[commit->n_undo].old = *old;
+	commit->undo[commit->n_undo] = (struct undo){ .key = *key };
+	if (old) {
+		commit->undo[commit->n_undo].old = old->value;
+		commit->undo[commit->n_undo].group = old->group;
+		commit->undo[commit->n_undo].had_old = true;
+	}
 	commit->n_undo++;
 	return 0;
 }
 
-static void filter_frontend(struct publisher *publisher, const struct sh_frontend_key *key,
-			    uint16_t flags, bool want)
+static int frontend_put(struct commit *commit, struct service_group *group,
+			const struct sh_frontend_key *key, const struct sh_frontend *value)
 {
-	if ((flags & SH_FE_KIND_MASK) == FRONTEND_NODE_PORT)
-		filter_node_port(publisher->filter, key->port, want);
-	else
-		filter_virtual(publisher->filter, &key->addr, want);
-}
-
-static int frontend_add(struct commit *commit, const struct sh_frontend_key *key,
-			const struct sh_frontend *value)
-{
-	struct publisher *publisher = commit->publisher;
-	struct frontend_entry *entry = calloc(1, sizeof(*entry));
+	struct frontend_entry *entry = frontend_find(commit->publisher, key);
 	int ret;
 
-	if (!entry)
-		return -ENOMEM;
-	entry->key = *key;
-	entry->value = *value;
-	entry->keep = true;
-	filter_frontend(publisher, key, value->flags, true);
-	ret = undo_note(commit, key, NULL);
-	if (!ret && bpf_map_update_elem(commit->dp->map_fd[DP_MAP_FRONTENDS], key, value, BPF_ANY))
-		ret = -errno;
-	if (ret) {
-		filter_frontend(publisher, key, value->flags, false);
-		free(entry);
-		return ret;
+	if (entry && entry->group == group && !memcmp(&entry->value, value, sizeof(*value))) {
+		entry->keep = true;
+		return 0;
 	}
-	HASH_ADD(hh, publisher->frontends, key, sizeof(entry->key), entry);
-	if (entry->hh.tbl)
+	/* Whoever has it and is not asked to give it up keeps it. */
+	if (entry && entry->group && entry->group != group && !entry->group->in_scope) {
+		commit->result->conflicts++;
 		return 0;
-	(void)bpf_map_delete_elem(commit->dp->map_fd[DP_MAP_FRONTENDS], key);
-	filter_frontend(publisher, key, value->flags, false);
-	free(entry);
-	return -ENOMEM;
-}
-
-static int frontend_put(struct commit *commit, const struct sh_frontend_key *key,
-			const struct sh_frontend *value)
-{
-	struct frontend_entry *entry;
-	struct sh_frontend old;
-	int ret;
-
-	HASH_FIND(hh, commit->publisher->frontends, key, sizeof(*key), entry);
-	if (!entry)
-		return frontend_add(commit, key, value);
-	entry->keep = true;
-	if (!memcmp(&entry->value, value, sizeof(*value)))
-		return 0;
-	old = entry->value;
-	ret = undo_note(commit, key, &old);
+	}
+	ret = undo_note(commit, key, entry);
 	if (ret)
 		return ret;
-	filter_frontend(commit->publisher, key, value->flags, true);
-	if (bpf_map_update_elem(commit->dp->map_fd[DP_MAP_FRONTENDS], key, value, BPF_ANY)) {
-		ret = -errno;
-		filter_frontend(commit->publisher, key, value->flags, false);
-		return ret;
-	}
-	filter_frontend(commit->publisher, key, old.flags, false);
-	entry->value = *value;
-	return 0;
-}
-
-static void frontend_remove(struct dataplane *dp, struct frontend_entry *entry)
-{
-	(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_FRONTENDS], &entry->key);
-	filter_frontend(dp->publisher, &entry->key, entry->value.flags, false);
-	HASH_DEL(dp->publisher->frontends, entry);
-	free(entry);
+	ret = frontend_write(commit->dp, group, key, value);
+	if (ret)
+		commit->n_undo--;
+	return ret;
 }
 
 static void undo_meta(struct commit *commit)
@@ -153,24 +106,17 @@ static void undo_meta(struct commit *commit)
 
 static void undo_all(struct commit *commit)
 {
-	int fd = commit->dp->map_fd[DP_MAP_FRONTENDS];
 	struct frontend_entry *entry;
 	struct undo *undo;
 
 	while (commit->n_undo) {
 		undo = &commit->undo[--commit->n_undo];
-		HASH_FIND(hh, commit->publisher->frontends, &undo->key, sizeof(undo->key), entry);
-		if (!entry)
-			continue;
-		if (!undo->had_old) {
+		entry = frontend_find(commit->publisher, &undo->key);
+		/* Where the element is there, putting its old value back takes no room. */
+		if (undo->had_old)
+			(void)frontend_write(commit->dp, undo->group, &undo->key, &undo->old);
+		else if (entry)
 			frontend_remove(commit->dp, entry);
-			continue;
-		}
-		/* The element is there: putting its old value back takes no room. */
-		(void)bpf_map_update_elem(fd, &undo->key, &undo->old, BPF_ANY);
-		filter_frontend(commit->publisher, &undo->key, undo->old.flags, true);
-		filter_frontend(commit->publisher, &undo->key, entry->value.flags, false);
-		entry->value = undo->old;
 	}
 	undo_meta(commit);
 	/* Nobody may be reading the staged tables when they are given back. */
@@ -196,31 +142,6 @@ static int frontend_err(struct commit *commit, const struct staged *staged, int 
 			  staged->want->name);
 }
 
-/*
- * The address as such, once for all ports: pings of it are answered while one
- * of them has an endpoint; any other port of a ClusterIP is rejected.
- */
-static int put_address(struct commit *commit, const struct staged *staged,
-		       const struct want_frontend *fe)
-{
-	struct sh_frontend_key key = { .addr = fe->addr };
-	struct sh_frontend value = {
-		.service = staged->entry->id,
-		.flags = (uint16_t)(fe->kind | SH_FE_ADDRESS_ONLY |
-				    (staged->want->any_usable ? SH_FE_PING : 0)),
-	};
-	struct frontend_entry *entry;
-
-	HASH_FIND(hh, commit->publisher->frontends, &key, sizeof(key), entry);
-	if (entry && entry->keep) { /* another port has seen to it */
-		if (entry->value.flags & SH_FE_PING || !staged->want->any_usable)
-			return 0;
-		value = entry->value;
-		value.flags |= SH_FE_PING;
-	}
-	return frontend_put(commit, &key, &value);
-}
-
 static int put_frontends(struct commit *commit, const struct staged *staged)
 {
 	const struct want_service *want = staged->want;
@@ -241,9 +162,7 @@ static int put_frontends(struct commit *commit, const struct staged *staged)
 					      .affinity_seconds = want->affinity_seconds,
 					      .cluster = staged->cluster,
 					      .local = staged->local };
-		ret = frontend_put(commit, &key, &value);
-		if (!ret && (fe->kind == FRONTEND_CLUSTER_IP || fe->kind == FRONTEND_LOAD_BALANCER))
-			ret = put_address(commit, staged, fe);
+		ret = frontend_put(commit, staged->group, &key, &value);
 	}
 	return ret;
 }
@@ -260,10 +179,10 @@ static int put_others(struct commit *commit, struct err *err)
 
 	for (i = 0; i < commit->wanted->n_others; i++) {
 		key.addr = commit->wanted->others[i];
-		HASH_FIND(hh, commit->publisher->frontends, &key, sizeof(key), entry);
-		if (entry && entry->keep) /* ours as well */
+		entry = frontend_find(commit->publisher, &key);
+		if (entry && entry->users) /* ours as well */
 			continue;
-		ret = frontend_put(commit, &key, &value);
+		ret = frontend_put(commit, &commit->publisher->others, &key, &value);
 		if (ret)
 			return err_system(err, ret,
 					  "ClusterIP %s of another proxy's Service: write it "
@@ -276,18 +195,20 @@ static int put_others(struct commit *commit, struct err *err)
 
 /* ---- source ranges --------------------------------------------------------- */
 
-static struct srcrange_entry *srcrange_find(const struct publisher *publisher,
+static struct srcrange_entry *srcrange_find(const struct service_group *group,
 					    const struct sh_srcrange_key *key)
 {
 	struct srcrange_entry *entry;
 
-	HASH_FIND(hh, publisher->srcranges, key, sizeof(*key), entry);
-	return entry;
+	DL_FOREACH(group->srcranges, entry)
+	if (!memcmp(&entry->key, key, sizeof(*key)))
+		return entry;
+	return NULL;
 }
 
-static int srcrange_put(struct commit *commit, uint32_t service, const struct addr_net *net)
+static int srcrange_put(struct commit *commit, const struct staged *staged,
+			const struct addr_net *net)
 {
-	struct publisher *publisher = commit->publisher;
 	struct sh_srcrange_key key;
 	struct srcrange_entry *entry;
 	const uint8_t allowed = 1;
@@ -295,9 +216,9 @@ static int srcrange_put(struct commit *commit, uint32_t service, const struct ad
 
 	memset(&key, 0, sizeof(key));
 	memcpy(&key.addr, &net->addr, sizeof(key.addr));
-	key.service = service;
+	key.service = staged->entry->id;
 	key.prefix = 32 + net->len + (addr_family(&net->addr) == FAMILY_IPV4 ? 96 : 0);
-	entry = srcrange_find(publisher, &key);
+	entry = srcrange_find(staged->group, &key);
 	if (entry) {
 		entry->keep = true;
 		return 0;
@@ -307,17 +228,13 @@ static int srcrange_put(struct commit *commit, uint32_t service, const struct ad
 		return -ENOMEM;
 	memcpy(&entry->key, &key, sizeof(key));
 	entry->keep = true;
-	HASH_ADD(hh, publisher->srcranges, key, sizeof(entry->key), entry);
-	if (!entry->hh.tbl) {
+	if (bpf_map_update_elem(commit->dp->map_fd[DP_MAP_SRCRANGES], &key, &allowed, BPF_ANY)) {
+		ret = -errno;
 		free(entry);
-		return -ENOMEM;
+		return ret;
 	}
-	if (!bpf_map_update_elem(commit->dp->map_fd[DP_MAP_SRCRANGES], &key, &allowed, BPF_ANY))
-		return 0;
-	ret = -errno;
-	HASH_DEL(publisher->srcranges, entry);
-	free(entry);
-	return ret;
+	DL_APPEND(staged->group->srcranges, entry);
+	return 0;
 }
 
 static bool node_within(const struct commit *commit, const struct addr_net *net)
@@ -345,27 +262,28 @@ static int put_srcranges(struct commit *commit, const struct staged *staged)
 
 	for (i = 0; i < want->n_source_ranges && !ret; i++) {
 		node = node || node_within(commit, &want->source_ranges[i]);
-		ret = srcrange_put(commit, staged->entry->id, &want->source_ranges[i]);
+		ret = srcrange_put(commit, staged, &want->source_ranges[i]);
 	}
 	for (i = 0; node && i < want->n_frontends && !ret; i++) {
 		if (want->frontends[i].kind != FRONTEND_LOAD_BALANCER)
 			continue;
 		self.addr = want->frontends[i].addr;
 		self.len = want->family == FAMILY_IPV4 ? 32 : 128;
-		ret = srcrange_put(commit, staged->entry->id, &self);
+		ret = srcrange_put(commit, staged, &self);
 	}
 	return ret;
 }
 
-static void srcranges_sweep(struct dataplane *dp)
+static void srcranges_sweep(struct dataplane *dp, struct service_group *group)
 {
 	struct srcrange_entry *entry, *next;
 
-	HASH_ITER(hh, dp->publisher->srcranges, entry, next) {
+	DL_FOREACH_SAFE(group->srcranges, entry, next)
+	{
 		if (entry->keep)
 			continue;
 		(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_SRCRANGES], &entry->key);
-		HASH_DEL(dp->publisher->srcranges, entry);
+		DL_DELETE(group->srcranges, entry);
 		free(entry);
 	}
 }
@@ -381,17 +299,27 @@ static int put_meta(struct commit *commit, const struct staged *staged)
 											  : 0;
 }
 
-static int commit_all(struct commit *commit, struct err *err)
+/* Until it is put again, nothing of the scope is kept. */
+static void scope_let_go(const struct stage *stage)
 {
 	struct frontend_entry *entry;
 	struct srcrange_entry *range;
 	size_t i;
+
+	for (i = 0; i < stage->n_scope; i++) {
+		DL_FOREACH(stage->scope[i]->frontends, entry)
+		entry->keep = false;
+		DL_FOREACH(stage->scope[i]->srcranges, range)
+		range->keep = false;
+	}
+}
+
+static int commit_all(struct commit *commit, struct err *err)
+{
+	size_t i;
 	int ret;
 
-	for (entry = commit->publisher->frontends; entry; entry = entry->hh.next)
-		entry->keep = false;
-	for (range = commit->publisher->srcranges; range; range = range->hh.next)
-		range->keep = false;
+	scope_let_go(commit->stage);
 	for (i = 0; i < commit->stage->n; i++) {
 		ret = put_meta(commit, &commit->stage->v[i]);
 		if (!ret)
@@ -404,7 +332,7 @@ static int commit_all(struct commit *commit, struct err *err)
 		undo_all(commit);
 		return ret;
 	}
-	ret = put_others(commit, err);
+	ret = commit->stage->all ? put_others(commit, err) : 0;
 	if (ret)
 		undo_all(commit);
 	return ret;
@@ -466,7 +394,8 @@ static int nodeaddrs_own(struct dataplane *dp, struct err *err)
 	return ret;
 }
 
-static int publish_nodeaddrs(struct dataplane *dp, const struct wanted *wanted, struct err *err)
+int dataplane_nodeaddrs_write(struct dataplane *dp, const struct sh_addr *nodeports, size_t n,
+			      struct err *err)
 {
 	struct nodeaddr_entry *entry, *next;
 	size_t i;
@@ -474,8 +403,8 @@ static int publish_nodeaddrs(struct dataplane *dp, const struct wanted *wanted, 
 
 	for (entry = dp->publisher->nodeaddrs; entry; entry = entry->hh.next)
 		entry->keep = false;
-	for (i = 0; i < wanted->n_nodeaddrs; i++) {
-		ret = nodeaddr_put(dp, &wanted->nodeaddrs[i], SH_NODEADDR_NODE_PORTS);
+	for (i = 0; i < n; i++) {
+		ret = nodeaddr_put(dp, &nodeports[i], SH_NODEADDR_NODE_PORTS);
 		if (ret)
 			return err_system(err, ret, "write the node's addresses (at most %u)",
 					  SH_NODEADDRS_MAX);
@@ -494,64 +423,37 @@ static int publish_nodeaddrs(struct dataplane *dp, const struct wanted *wanted, 
 	return 0;
 }
 
-/* ---- retiring ------------------------------------------------------------------ */
+/* ---- what is withdrawn ------------------------------------------------------- */
 
-/* What nothing names any more, to be freed when nobody can be using it. */
-struct retired {
-	struct sh_table *tables;
-	size_t n_tables;
-	uint32_t *backends; /* ids */
-	size_t n_backends;
-	uint8_t *gone; /* the same, a bit per index */
-};
-
-static int retired_init(struct retired *retired, const struct publisher *publisher,
-			const struct dataplane *dp)
+static int retire_room(struct commit *commit)
 {
+	const struct stage *stage = commit->stage;
 	const struct service_entry *entry;
-	size_t backends = 0, services = 0;
+	size_t backends = 0, services = 0, i;
 
-	for (entry = publisher->services; entry; entry = entry->hh.next) {
-		backends += entry->n_backends;
-		services++;
+	for (i = 0; i < stage->n_scope; i++) {
+		DL_FOREACH(stage->scope[i]->services, entry)
+		{
+			backends += entry->n_backends;
+			services++;
+		}
 	}
-	*retired = (struct retired){ 0 };
-	retired->tables = calloc(services * 2 + 1, sizeof(*retired->tables));
-	retired->backends = calloc(backends + 1, sizeof(*retired->backends));
-	retired->gone = calloc(dp->map_max[DP_MAP_BACKENDS] / 8 + 1, 1);
-	return retired->tables && retired->backends && retired->gone ? 0 : -ENOMEM;
-}
-
-static void retired_done(struct retired *retired)
-{
-	free(retired->tables);
-	free(retired->backends);
-	free(retired->gone);
-}
-
-static void retire_table(struct retired *retired, const struct sh_table *table)
-{
-	if (table->size)
-		retired->tables[retired->n_tables++] = *table;
+	return retired_reserve(&commit->publisher->waiting, services * 2, backends);
 }
 
 static void retire_backends(struct retired *retired, const struct service_entry *entry)
 {
-	uint32_t index;
 	size_t i;
 
-	for (i = 0; i < entry->n_backends; i++) {
-		if (entry->backends[i].keep)
-			continue;
-		index = SH_BACKEND_INDEX(entry->backends[i].id);
-		retired->backends[retired->n_backends++] = entry->backends[i].id;
-		retired->gone[index / 8] |= (uint8_t)(1u << index % 8);
-	}
+	for (i = 0; i < entry->n_backends; i++)
+		if (!entry->backends[i].keep)
+			retire_backend(retired, entry->backends[i].id);
 }
 
 /* The staged state is in force now: the picture follows. */
-static void take_over(struct commit *commit, struct staged *staged, struct retired *retired)
+static void take_over(struct commit *commit, struct staged *staged)
 {
+	struct retired *retired = &commit->publisher->waiting;
 	struct service_entry *entry = staged->entry;
 	struct sh_backend *line;
 	size_t i;
@@ -577,7 +479,7 @@ static void take_over(struct commit *commit, struct staged *staged, struct retir
 	entry->cluster_members = staged->cluster_members;
 	entry->local_members = staged->local_members;
 	if (staged->is_new)
-		HASH_ADD(hh, commit->publisher->services, key, sizeof(entry->key), entry);
+		DL_APPEND(staged->group->services, entry);
 }
 
 static void count_changes(struct publish_result *result, const struct staged *staged)
@@ -603,13 +505,14 @@ static void drops_forget(struct dataplane *dp, uint32_t service)
 		(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_DROPS], &key);
 }
 
-static void retire_services(struct commit *commit, struct retired *retired)
+static void retire_services(struct commit *commit, struct service_group *group)
 {
-	struct publisher *publisher = commit->publisher;
+	struct retired *retired = &commit->publisher->waiting;
 	struct sh_meta_key key = { .kind = SH_META_SERVICE };
 	struct service_entry *entry, *next;
 
-	HASH_ITER(hh, publisher->services, entry, next) {
+	DL_FOREACH_SAFE(group->services, entry, next)
+	{
 		if (entry->keep)
 			continue;
 		retire_backends(retired, entry);
@@ -620,52 +523,43 @@ static void retire_services(struct commit *commit, struct retired *retired)
 		drops_forget(commit->dp, entry->id);
 		commit->result->services_removed++;
 		commit->result->backends_removed += entry->n_backends;
-		HASH_DEL(publisher->services, entry);
+		DL_DELETE(group->services, entry);
 		service_entry_free(entry);
 	}
 }
 
-/*
- * Where the grace period can't be waited for, what was retired stays until the
- * next process reads the maps back, and finds that nothing names it.
- */
-static void retire_free(struct commit *commit, struct retired *retired)
+static void frontends_sweep(struct dataplane *dp, struct service_group *group)
 {
-	size_t i;
+	struct frontend_entry *entry, *next;
 
-	if ((!retired->n_tables && !retired->n_backends) || grace_wait(commit->publisher, NULL))
-		return;
-	for (i = 0; i < retired->n_tables; i++)
-		(void)slots_give(&commit->publisher->slots, &retired->tables[i]);
-	if (retired->n_backends)
-		commit->result->flows_ended = flows_end(commit->dp, retired->gone);
-	for (i = 0; i < retired->n_backends; i++)
-		backend_release(commit->dp, retired->backends[i]);
+	DL_FOREACH_SAFE(group->frontends, entry, next)
+	{
+		if (!entry->keep)
+			frontend_remove(dp, entry);
+	}
 }
 
-static void commit_finish(struct commit *commit, struct retired *retired)
+static void commit_finish(struct commit *commit)
 {
-	struct publisher *publisher = commit->publisher;
-	struct frontend_entry *frontend, *next;
+	const struct stage *stage = commit->stage;
 	size_t i;
 
-	for (i = 0; i < commit->stage->n; i++) {
-		count_changes(commit->result, &commit->stage->v[i]);
-		take_over(commit, &commit->stage->v[i], retired);
+	for (i = 0; i < stage->n; i++) {
+		count_changes(commit->result, &stage->v[i]);
+		take_over(commit, &stage->v[i]);
 	}
-	HASH_ITER(hh, publisher->frontends, frontend, next) {
-		if (!frontend->keep)
-			frontend_remove(commit->dp, frontend);
+	for (i = 0; i < stage->n_scope; i++) {
+		frontends_sweep(commit->dp, stage->scope[i]);
+		srcranges_sweep(commit->dp, stage->scope[i]);
 	}
-	srcranges_sweep(commit->dp);
-	retire_services(commit, retired);
-	retire_free(commit, retired);
+	for (i = 0; i < stage->n_scope; i++)
+		retire_services(commit, stage->scope[i]);
 }
 
-int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
-		      struct publish_result *result, struct err *err)
+int dataplane_change(struct dataplane *dp, const struct publish_order *order,
+		     struct publish_result *result, struct err *err)
 {
-	struct retired retired = { 0 };
+	const struct wanted *wanted = order->wanted;
 	struct stage stage;
 	struct commit commit = { .dp = dp, .publisher = dp->publisher, .stage = &stage };
 	int ret;
@@ -673,20 +567,35 @@ int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
 	memset(result, 0, sizeof(*result));
 	commit.result = result;
 	commit.wanted = wanted;
-	ret = stage_make(&stage, dp, wanted, err);
-	if (!ret && retired_init(&retired, dp->publisher, dp))
+	ret = stage_make(&stage, dp, order, err);
+	if (!ret && retire_room(&commit))
 		ret = err_system(err, -ENOMEM, "publish");
-	if (!ret)
-		ret = publish_nodeaddrs(dp, wanted, err);
+	if (!ret && stage.all)
+		ret = dataplane_nodeaddrs_write(dp, wanted->nodeaddrs, wanted->n_nodeaddrs, err);
 	if (!ret)
 		ret = commit_all(&commit, err);
 	if (ret) {
 		stage_cancel(&stage);
 	} else {
-		commit_finish(&commit, &retired);
+		commit_finish(&commit);
 		stage_done(&stage);
 	}
-	retired_done(&retired);
 	free(commit.undo);
 	return ret;
+}
+
+int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
+		      struct publish_result *result, struct err *err)
+{
+	const struct publish_order order = { .wanted = wanted, .all = true };
+	struct sweep_result swept;
+	int ret;
+
+	ret = dataplane_change(dp, &order, result, err);
+	if (ret)
+		return ret;
+	/* Where the grace period can't be waited for it stays in hand, for the next publish. */
+	if (!dataplane_retire(dp, &swept, NULL))
+		result->flows_ended = swept.ended;
+	return 0;
 }

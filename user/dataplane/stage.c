@@ -289,11 +289,9 @@ static int stage_tables(struct stage *stage, struct staged *staged, struct err *
 
 /* ---- Services ---------------------------------------------------------------- */
 
-static void service_describe(struct sh_meta_service *meta, struct service_key *key,
-			     const struct want_service *want)
+static void service_describe(struct sh_meta_service *meta, const struct want_service *want)
 {
 	memset(meta, 0, sizeof(*meta));
-	memset(key, 0, sizeof(*key));
 	(void)strncpy(meta->ns, want->ns, sizeof(meta->ns) - 1);
 	(void)strncpy(meta->name, want->name, sizeof(meta->name) - 1);
 	(void)strncpy(meta->port_name, want->port_name, sizeof(meta->port_name) - 1);
@@ -305,54 +303,121 @@ static void service_describe(struct sh_meta_service *meta, struct service_key *k
 	meta->internal_local = want->internal_local;
 	meta->external_local = want->external_local;
 	meta->affinity_seconds = want->affinity_seconds;
-	memcpy(key->ns, meta->ns, sizeof(key->ns));
-	memcpy(key->name, meta->name, sizeof(key->name));
-	key->port = want->port;
-	key->proto = want->proto;
-	key->family = (uint8_t)want->family;
+}
+
+static int scope_add(struct stage *stage, struct service_group *group)
+{
+	struct service_group **grown;
+	struct service_entry *entry;
+	size_t cap, i;
+
+	if (group->in_scope)
+		return 0;
+	if (stage->n_scope == stage->cap_scope) {
+		cap = stage->cap_scope ? stage->cap_scope * 2 : 16;
+		grown = realloc(stage->scope, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		stage->scope = grown;
+		stage->cap_scope = cap;
+	}
+	group->in_scope = true;
+	stage->scope[stage->n_scope++] = group;
+	DL_FOREACH(group->services, entry)
+	{
+		entry->keep = false;
+		for (i = 0; i < entry->n_backends; i++)
+			entry->backends[i].keep = false;
+	}
+	return 0;
+}
+
+/* Everything but what is named. */
+static int scope_rest(struct stage *stage, const struct publish_order *order)
+{
+	struct publisher *publisher = stage->publisher;
+	struct service_group *group;
+	struct group_key key;
+	size_t i;
+	int ret;
+
+	for (group = publisher->groups; group; group = group->hh.next)
+		group->left_alone = false;
+	for (i = 0; i < order->n_names; i++) {
+		key = group_key(order->names[i].ns, order->names[i].name);
+		group = group_find(publisher, &key);
+		if (group)
+			group->left_alone = true;
+	}
+	ret = scope_add(stage, &publisher->others);
+	for (group = publisher->groups; group && !ret; group = group->hh.next)
+		ret = group->left_alone ? 0 : scope_add(stage, group);
+	return ret;
+}
+
+static int scope_make(struct stage *stage, const struct publish_order *order)
+{
+	struct service_group *group;
+	struct group_key key;
+	size_t i;
+	int ret = 0;
+
+	stage->all = order->all;
+	if (order->all)
+		return scope_rest(stage, order);
+	for (i = 0; i < order->n_names && !ret; i++) {
+		key = group_key(order->names[i].ns, order->names[i].name);
+		group = group_find(stage->publisher, &key);
+		ret = group ? scope_add(stage, group) : 0;
+	}
+	return ret;
+}
+
+static int stage_entry(struct stage *stage, struct staged *staged)
+{
+	const struct group_key key = group_key(staged->want->ns, staged->want->name);
+	struct sh_control *control = stage->dp->mem[DP_MAP_CONTROL];
+
+	staged->group = group_get(stage->publisher, &key);
+	if (!staged->group || scope_add(stage, staged->group))
+		return -ENOMEM;
+	staged->entry = service_find(staged->group, staged->want);
+	if (!staged->entry) {
+		staged->entry = calloc(1, sizeof(*staged->entry));
+		if (!staged->entry)
+			return -ENOMEM;
+		staged->entry->id = stage->publisher->next_service++;
+		control->next_service = stage->publisher->next_service;
+		staged->is_new = true;
+	}
+	staged->entry->keep = true;
+	return 0;
 }
 
 static int stage_service(struct stage *stage, struct staged *staged,
 			 const struct want_service *want, struct err *err)
 {
-	struct sh_control *control = stage->dp->mem[DP_MAP_CONTROL];
-	struct service_entry *entry;
-	struct service_key key;
 	int ret;
 
-	service_describe(&staged->meta, &key, want);
-	HASH_FIND(hh, stage->publisher->services, &key, sizeof(key), entry);
-	if (!entry) {
-		entry = calloc(1, sizeof(*entry));
-		if (!entry)
-			return err_system(err, -ENOMEM, "Service %s/%s", want->ns, want->name);
-		entry->key = key;
-		entry->id = stage->publisher->next_service++;
-		control->next_service = stage->publisher->next_service;
-		staged->is_new = true;
-	}
-	entry->keep = true;
-	staged->entry = entry;
 	staged->want = want;
+	service_describe(&staged->meta, want);
+	ret = stage_entry(stage, staged);
+	if (ret)
+		return err_system(err, ret, "Service %s/%s", want->ns, want->name);
 	ret = stage_backends(stage, staged, err);
 	return ret ? ret : stage_tables(stage, staged, err);
 }
 
-int stage_make(struct stage *stage, struct dataplane *dp, const struct wanted *wanted,
+int stage_make(struct stage *stage, struct dataplane *dp, const struct publish_order *order,
 	       struct err *err)
 {
-	struct service_entry *entry;
+	const struct wanted *wanted = order->wanted;
 	size_t i;
 	int ret;
 
 	*stage = (struct stage){ .dp = dp, .publisher = dp->publisher };
-	for (entry = dp->publisher->services; entry; entry = entry->hh.next) {
-		entry->keep = false;
-		for (i = 0; i < entry->n_backends; i++)
-			entry->backends[i].keep = false;
-	}
 	stage->v = calloc(wanted->n_services + 1, sizeof(*stage->v));
-	if (!stage->v)
+	if (!stage->v || scope_make(stage, order))
 		return err_system(err, -ENOMEM, "plan %zu Service ports", wanted->n_services);
 	for (i = 0; i < wanted->n_services; i++) {
 		stage->n++;
@@ -381,7 +446,7 @@ void stage_cancel(struct stage *stage)
 
 	for (i = 0; i < stage->n; i++) {
 		staged = &stage->v[i];
-		if (!staged->entry)
+		if (!staged->entry) /* no memory for it */
 			continue;
 		for (j = 0; j < staged->n_backends; j++) {
 			if (!was_there(staged->entry, staged->backends[j].id))
@@ -403,6 +468,9 @@ void stage_done(struct stage *stage)
 
 	for (i = 0; i < stage->n; i++)
 		free(stage->v[i].backends);
+	for (i = 0; i < stage->n_scope; i++)
+		group_settle(stage->publisher, stage->scope[i]);
+	free(stage->scope);
 	free(stage->v);
 	*stage = (struct stage){ 0 };
 }

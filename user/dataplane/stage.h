@@ -12,6 +12,7 @@
 /* One Service port as it will be. */
 struct staged {
 	const struct want_service *want;
+	struct service_group *group;
 	struct service_entry *entry; /* what is in force; a new one has no backends */
 	bool is_new;		     /* entry is ours to free on a failure */
 	struct sh_meta_service meta;
@@ -27,10 +28,13 @@ struct stage {
 	struct publisher *publisher;
 	struct staged *v;
 	size_t n;
+	struct service_group **scope; /* whatever is not wanted of theirs goes */
+	size_t n_scope, cap_scope;
+	bool all; /* the scope is everything: addresses of others and strays, too */
 };
 
 /* @return 0, or a negative errno: stage_cancel() it then */
-int stage_make(struct stage *stage, struct dataplane *dp, const struct wanted *wanted,
+int stage_make(struct stage *stage, struct dataplane *dp, const struct publish_order *order,
 	       struct err *err);
 /* Give back all that was taken. */
 void stage_cancel(struct stage *stage);
