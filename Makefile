@@ -21,9 +21,9 @@ Q := $(if $(V),,@)
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
-PKGS := libbpf libelf zlib yaml-0.1 jansson libmnl
+PKGS := libbpf libelf zlib yaml-0.1 jansson libmnl libuv libcurl libmicrohttpd
 
-BPF_OBJS := shunt_tc shunt_xdp shunt_sock
+BPF_OBJS := shunt_tc shunt_xdp shunt_sock shunt_iter
 SKELS    := $(BPF_OBJS:%=$(B)/skel/%.skel.h)
 SRCS     := $(sort $(wildcard user/*/*.c))
 MAIN     := user/cmd/main.c
@@ -43,6 +43,7 @@ ULDFLAGS := $(SAN) -pie -Wl,-z,relro,-z,now
 # What the goals at hand need is installed in one go, before anything is built.
 DEPS := --build
 DEPS += $(if $(filter deps test% run playground% bench%,$(MAKECMDGOALS)),--test)
+DEPS += $(if $(filter deps deb test%,$(MAKECMDGOALS)),--package)
 DEPS += $(if $(filter deps lint format,$(MAKECMDGOALS)),--lint)
 
 all: $(B)/shunt ## build build/shunt (the default)
@@ -89,7 +90,7 @@ $(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_LIB) $(LIB_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
-$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/ptest/% $(B)/user/trace/%,$(LIB_OBJS))
+$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/agent/% $(B)/user/kube/% $(B)/user/ptest/% $(B)/user/trace/%,$(LIB_OBJS)) $(B)/user/agent/netwatch.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
@@ -126,16 +127,30 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/shunt
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 
-install: $(B)/shunt ## binary, man page, documents and examples (PREFIX, DESTDIR)
+install: $(B)/shunt ## binary, man page, systemd unit, documents and examples (PREFIX, DESTDIR)
 	$(Q)$(INSTALL) -D -m 755 $< $(DESTDIR)$(BINDIR)/shunt
+	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR)
+	$(Q)sed 's|/usr/bin/shunt|$(BINDIR)/shunt|' packaging/shunt.service >$(DESTDIR)$(UNITDIR)/shunt.service
+	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/shunt.service
 	$(Q)for page in $(wildcard man/*.8); do \
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $$page || exit; done
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/LICENSES $(wildcard LICENSES/*)
-	$(Q)for file in $(wildcard examples/*/*); do \
+	$(Q)for file in $(wildcard examples/*.yaml examples/*/*); do \
 		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$$file || exit; done
+	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/kubernetes $(wildcard packaging/kubernetes/*)
+
+# Where the package is put.
+DEBDIR ?= $(B)/deb
+
+deb: $(B)/shunt ## a Debian package, which starts nothing by itself (in build/deb, or DEBDIR)
+	$(Q)mkdir -p $(B)/deb $(DEBDIR)
+	$(Q)rm -rf $(B)/deb/root
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B)/deb/root) PREFIX=/usr
+	$(Q)packaging/debian/build $(VERSION) $(B)/deb/root $(DEBDIR)
 
 clean: ## remove build/
 	rm -rf build
@@ -144,7 +159,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 	@printf '\nSANITIZE=1 builds in build/sanitize, V=1 shows the commands, -j2 uses two cores.\n'
 
-.PHONY: all deps test test-unit test-bpf test-system lint format install clean help
+.PHONY: all deps test test-unit test-bpf test-system lint format install deb clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -159,3 +174,9 @@ playground-down: ## remove the playground (root)
 	@B=$(B) scripts/playground down
 
 .PHONY: run playground playground-down
+
+# ---- measuring
+bench-agent: $(B)/shunt $(TEST_TOOLS) ## the agent with 10,000 Services: start, memory, CPU, latency (root)
+	@B=$(B) tests/tools/bench-agent
+
+.PHONY: bench-agent

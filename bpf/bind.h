@@ -265,6 +265,7 @@ static __always_inline enum sh_verdict sh_masquerade(sh_ctx *ctx, struct sh_scra
 	}
 	route->key = entry->to;
 	route->ifindex = sh_ctx_ifindex(ctx);
+	route->bytes = 0;
 	ret = v6 ? sh_route6(ctx, route) : sh_route4(ctx, route);
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH) {
 		if (sh_config.trace)

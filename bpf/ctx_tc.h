@@ -30,6 +30,21 @@ static __always_inline __u32 sh_ctx_len(const sh_ctx *ctx)
 	return ctx->len;
 }
 
+/* The same from @at on. */
+static __always_inline __u32 sh_ctx_len_from(const sh_ctx *ctx, const void *at)
+{
+	__u64 offset = (__u64)(at - sh_ctx_data(ctx));
+
+	asm volatile("" : "+r"(offset)); /* a difference of pointers, not of halves of them */
+	return ctx->len - (__u32)offset;
+}
+
+/* Payload of each packet that a GSO packet will be made into; 0: it is none. */
+static __always_inline __u32 sh_ctx_segment(const sh_ctx *ctx)
+{
+	return ctx->gso_size;
+}
+
 /* Have the headers where they can be read directly, as far as the packet has them. */
 static __always_inline void sh_ctx_prepare(sh_ctx *ctx)
 {

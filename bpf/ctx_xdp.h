@@ -25,12 +25,17 @@ static __always_inline __u32 sh_ctx_ifindex(const sh_ctx *ctx)
 	return ctx->ingress_ifindex;
 }
 
-static __always_inline __u32 sh_ctx_len(const sh_ctx *ctx)
+static __always_inline __u32 sh_ctx_len_from(const sh_ctx *ctx, const void *at)
 {
-	__u64 len = (__u64)(sh_ctx_end(ctx) - sh_ctx_data(ctx));
+	__u64 len = (__u64)(sh_ctx_end(ctx) - (void *)at);
 
 	asm volatile("" : "+r"(len)); /* a difference of pointers, not of halves of them */
 	return (__u32)len;
+}
+
+static __always_inline __u32 sh_ctx_len(const sh_ctx *ctx)
+{
+	return sh_ctx_len_from(ctx, sh_ctx_data(ctx));
 }
 
 /* A frame's head is always readable here. */

@@ -51,19 +51,23 @@ struct sh_plan {
 	struct sh_rewrite rw;
 	struct sh_hop hop;
 	bool forward;
+	bool cut; /* into fragments, when all else is done */
 };
 
 /* @return false: the entry is another flow's by now */
 static __always_inline bool sh_plan_load(struct sh_plan *plan, const struct sh_hit *hit,
-					 const bool v6)
+					 enum sh_direction direction, const bool v6)
 {
 	const struct sh_flow *flow = hit->flow;
 
 	sh_rewrite_from(&plan->rw, flow, v6);
-	plan->forward = flow->flags & SH_FLOW_FORWARD;
+	/* What leaves the node has been through the stack: its way is known. */
+	plan->forward = direction == SH_INGRESS && flow->flags & SH_FLOW_FORWARD;
+	plan->cut = false;
 	plan->hop = (struct sh_hop){}; /* whole: Linux 6.1 can't tell which part is used */
 	if (plan->forward && flow->ifindex && flow->epoch == sh_route_epoch()) {
 		plan->hop.ifindex = flow->ifindex;
+		plan->hop.mtu = flow->mtu;
 		sh_hop_load(&plan->hop, flow->dmac, flow->smac);
 	}
 	return sh_hit_holds(hit, plan->rw.src[1] | plan->rw.dst[1] | plan->rw.ports |
@@ -89,6 +93,12 @@ static __always_inline void sh_trace_plan(const struct sh_plan *plan, const stru
 		sh_trace_args(SH_TRACE_NEXT_HOP, plan->hop.ifindex, plan->hop.resolved, 0, 0);
 }
 
+static __always_inline enum sh_verdict sh_drop_flow(const struct sh_flow *flow,
+						    enum sh_reason reason)
+{
+	return (enum sh_verdict)sh_count_drop_of(flow->backend, reason);
+}
+
 /* The flow's next hop, asked of the kernel and kept. */
 static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *plan,
 						   const struct sh_pkt *pkt,
@@ -107,8 +117,10 @@ static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *
 	}
 	route->key.proto = pkt->key.proto;
 	route->ifindex = sh_ctx_ifindex(ctx);
+	route->bytes = (__u16)sh_ctx_len_from(ctx, pkt->l3);
 	ret = v6 ? sh_route6(ctx, route) : sh_route4(ctx, route);
 	plan->hop.ifindex = route->ifindex;
+	plan->hop.mtu = route->mtu;
 	plan->hop.resolved = false;
 	if (sh_config.trace)
 		sh_trace_args(SH_TRACE_NEXT_HOP, route->ifindex, !ret, 0, 0);
@@ -160,25 +172,45 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 		hit->word = *(volatile __u32 *)hit->word_at;
 		found = ret == SH_NEXT && sh_flow_is(hit->flow, &pkt->key, v6);
 	}
-	if (found && sh_plan_load(plan, hit, v6))
+	if (found && sh_plan_load(plan, hit, pkt->key.direction, v6))
 		return SH_NEXT;
 	if (pkt->key.direction == SH_EGRESS)
 		return SH_PASS;
 	verdict = sh_new_flow(ctx, pkt, &index, v6);
 	if (verdict)
 		return verdict;
-	if (!sh_hit_at(index, hit, v6) || !sh_plan_load(plan, hit, v6))
+	if (!sh_hit_at(index, hit, v6) || !sh_plan_load(plan, hit, pkt->key.direction, v6))
 		return sh_drop(0, SH_REASON_FLOW_TABLE_FULL);
 	return SH_NEXT;
 }
 
 #if SH_CTX_XDP
 
-/* XDP leaves to TC what needs an answer, and what has no ports. */
+/* XDP leaves to TC what needs an answer or more than one packet, and what has no ports. */
 static __always_inline enum sh_verdict sh_answer(sh_ctx *ctx, const struct sh_pkt *pkt,
 						 enum sh_verdict verdict, const bool v6)
 {
 	return verdict;
+}
+
+static __always_inline enum sh_verdict sh_lost(sh_ctx *ctx, const struct sh_pkt *pkt,
+					       const struct sh_hit *hit, enum sh_reason reason,
+					       const bool v6)
+{
+	return SH_PUNT;
+}
+
+static __always_inline enum sh_verdict sh_large(sh_ctx *ctx, const struct sh_pkt *pkt,
+						struct sh_plan *plan, const struct sh_hit *hit,
+						const bool v6)
+{
+	return SH_PUNT;
+}
+
+static __always_inline enum sh_verdict sh_cut_up(sh_ctx *ctx, const struct sh_plan *plan,
+						 const struct sh_hit *hit)
+{
+	return SH_PUNT;
 }
 
 static __always_inline enum sh_verdict sh_special(sh_ctx *ctx, struct sh_pkt *pkt, const bool v6)
@@ -219,6 +251,60 @@ static __always_inline enum sh_verdict sh_answer(sh_ctx *ctx, const struct sh_pk
 		return SH_DROP;
 	verdict = (enum sh_verdict)sh_answer_refused(ctx, q, v6);
 	return verdict;
+}
+
+/* A packet of a known flow ends here, and its sender is told why. */
+static __always_inline enum sh_verdict sh_lost(sh_ctx *ctx, const struct sh_pkt *pkt,
+					       const struct sh_hit *hit, enum sh_reason reason,
+					       const bool v6)
+{
+	struct sh_question *q = sh_question(ctx, pkt, v6);
+
+	sh_drop_flow(hit->flow, reason);
+	if (!q || !pkt->ports)
+		return SH_DROP;
+	return (enum sh_verdict)sh_answer_lost(ctx, q, reason, v6);
+}
+
+/*
+ * More than its way out takes: is not so where the kernel will segment it, and
+ * can be helped where it may be cut. @return SH_NEXT, or its end
+ */
+static __always_inline enum sh_verdict sh_large(sh_ctx *ctx, const struct sh_pkt *pkt,
+						struct sh_plan *plan, const struct sh_hit *hit,
+						const bool v6)
+{
+	struct sh_question *q = sh_question(ctx, pkt, v6);
+
+	if (!q)
+		return SH_DROP;
+	q->mtu = plan->hop.mtu;
+	if (sh_segments_fit(ctx, q))
+		return SH_NEXT;
+	if (!v6 && !(((struct iphdr *)pkt->l3)->frag_off & bpf_htons(IP_DF))) {
+		plan->cut = true;
+		return SH_NEXT;
+	}
+	return sh_lost(ctx, pkt, hit, SH_REASON_TOO_BIG, v6);
+}
+
+/*
+ * Into pieces that leave by the way out, the last by the caller. While the
+ * neighbour is unknown the first one is all that the kernel can be given to
+ * ask for it. @return SH_NEXT, or SH_DROP
+ */
+static __always_inline enum sh_verdict sh_cut_up(sh_ctx *ctx, const struct sh_plan *plan,
+						 const struct sh_hit *hit)
+{
+	__u32 ifindex = plan->hop.resolved ? plan->hop.ifindex : 0;
+	struct sh_scratch *scratch = sh_scratch();
+	int done = SH_CUT_NOT;
+
+	if (scratch)
+		done = sh_cut(ctx, &scratch->question, ifindex);
+	if (done != SH_CUT_WHOLE)
+		sh_drop_flow(hit->flow, SH_REASON_TOO_BIG);
+	return done == SH_CUT_NOT ? SH_DROP : SH_NEXT;
 }
 
 /* ICMP, and fragments. @return SH_NEXT: an ordinary packet, its key complete */
@@ -271,7 +357,7 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 		sh_trace_plan(&plan, &hit, v6);
 	if (plan.forward) {
 		if (sh_ttl_spent(pkt, v6))
-			return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_TTL);
+			return sh_lost(ctx, pkt, &hit, SH_REASON_TTL, v6);
 		if (!plan.hop.ifindex) {
 			verdict = sh_next_hop(ctx, &plan, pkt, &hit, v6);
 			if (verdict)
@@ -279,6 +365,11 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 		}
 		if (SH_CTX_XDP && plan.hop.ifindex != sh_ctx_ifindex(ctx))
 			return SH_PUNT; /* that device may not take XDP's frames; TC can */
+		if (sh_ctx_len_from(ctx, pkt->l3) > plan.hop.mtu) {
+			verdict = sh_large(ctx, pkt, &plan, &hit, v6);
+			if (verdict)
+				return verdict;
+		}
 	}
 	hit.flow->packets++;
 	hit.flow->bytes += sh_ctx_len(ctx);
@@ -289,6 +380,8 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 		return sh_drop(0, SH_REASON_REWRITE);
 	if (!plan.forward)
 		return SH_PASS;
+	if (!v6 && plan.cut && sh_cut_up(ctx, &plan, &hit))
+		return SH_DROP;
 	sh_ctx_leave(ctx, plan.hop.ifindex, plan.hop.resolved);
 	return SH_FORWARD;
 }

@@ -352,7 +352,6 @@ static __always_inline void sh_flow_fill(struct sh_flow *flow, const struct sh_e
 	flow->to_dport = to->dport;
 	flow->proto = from->proto;
 	flow->direction = from->direction;
-	flow->peer_direction = to->direction;
 	flow->flags = entry->flags;
 	flow->backend = entry->backend;
 	flow->packets = 0;
@@ -599,6 +598,15 @@ static __always_inline void sh_set_state(const struct sh_hit *hit, enum sh_flow_
 		sh_flow_over(hit->flow);
 }
 
+/*
+ * Where the reverse entry is met: of a client's entry on egress, as its backend
+ * answers, but on ingress where that answers to us; a client's is always ingress.
+ */
+static __always_inline __u8 sh_peer_direction(const struct sh_flow *flow)
+{
+	return flow->flags & (SH_FLOW_REPLY | SH_FLOW_SNAT) ? SH_INGRESS : SH_EGRESS;
+}
+
 static __always_inline void sh_peer_key(struct sh_key *key, const struct sh_flow *flow,
 					const bool v6)
 {
@@ -615,7 +623,7 @@ static __always_inline void sh_peer_key(struct sh_key *key, const struct sh_flow
 	key->sport = flow->to_dport;
 	key->dport = flow->to_sport;
 	key->proto = flow->proto;
-	key->direction = flow->peer_direction;
+	key->direction = sh_peer_direction(flow);
 	key->pad = 0;
 }
 

@@ -81,8 +81,8 @@ static __always_inline struct sh_backend *sh_backend_at(__u32 id)
 /*
  * One backend of @table. Its slots hold each backend as often as its weight
  * asks, so that a random slot is a weighted choice; of two such choices
- * least-conn takes the one with fewer live flows for its weight (Mitzenmacher,
- * "The Power of Two Choices", 2001).
+ * least-conn takes the one with fewer live flows and sockets for its weight
+ * (Mitzenmacher, "The Power of Two Choices", 2001).
  */
 static __always_inline struct sh_backend *
 sh_select(const struct sh_choice *c, const struct sh_frontend *fe, const struct sh_table *table)
@@ -224,6 +224,7 @@ __noinline int sh_choose(struct sh_choice *c)
 	}
 	c->service = fe->service;
 	c->flags = fe->flags;
+	c->algorithm = fe->algorithm;
 	if (sh_config.trace)
 		sh_trace_args(SH_TRACE_FRONTEND, fe->service, fe->flags, fe->algorithm,
 			      fe->affinity_seconds);

@@ -67,6 +67,13 @@ struct {
 } shunt_sockets SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int); /* as the kernel wants it */
+	__type(value, struct sh_counted);
+} shunt_counted SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SH_AFFINITY_DEFAULT);
 	__type(key, struct sh_affinity_key);

@@ -33,6 +33,16 @@ static __always_inline enum sh_verdict sh_drop(__u32 service, enum sh_reason rea
 	return SH_DROP;
 }
 
+/* Of a flow: its Service is that of its backend, if that is still there. */
+__noinline int sh_count_drop_of(__u32 backend_id, __u32 reason)
+{
+	__u32 index = SH_BACKEND_INDEX(backend_id);
+	const struct sh_backend *backend = bpf_map_lookup_elem(&shunt_backends, &index);
+
+	return sh_drop(backend && backend->id == backend_id ? backend->service : 0,
+		       (enum sh_reason)reason);
+}
+
 /*
  * Refused, and the sender is to know: RST, ICMP port unreachable,
  * ECONNREFUSED. XDP leaves it to TC to count and to tell.

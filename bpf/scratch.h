@@ -45,7 +45,9 @@ struct sh_choice {
 	__u16 backend_flags; /* enum sh_backend_flags */
 	__u32 backend;	     /* id */
 	__u32 service;
-	__u32 flags; /* enum sh_frontend_flags */
+	__u16 flags;	/* enum sh_frontend_flags */
+	__u8 algorithm; /* enum sh_algorithm */
+	__u8 pad;
 };
 
 /* Which way? A question to the kernel's routing, and its answer. */
@@ -53,6 +55,8 @@ struct sh_route {
 	struct sh_key key; /* the packet as it will leave */
 	__u32 ifindex;	   /* in: of ingress; out: of egress */
 	__u8 dmac[6], smac[6];
+	__u16 bytes; /* of the packet from its IP header on, 0: of no interest */
+	__u16 mtu;   /* of the route; where the neighbour is unknown, only if @bytes are more */
 };
 
 /* What to write: copied out of the flow before it is known to still be that flow. */
@@ -71,6 +75,9 @@ struct sh_headers {
 	__u8 pad[2];
 };
 
+/* Of the packet that an ICMP error is about: less than 576 bytes in all (RFC 1812 4.3.2.3). */
+#define SH_QUOTE_MAX 512
+
 /* What an answer of our own has to know of the packet. */
 struct sh_question {
 	struct sh_key key;
@@ -85,6 +92,7 @@ struct sh_question {
 
 struct sh_scratch {
 	struct sh_question question;
+	__u32 quote[SH_QUOTE_MAX / 4 + 1]; /* what an ICMP error quotes, zeros behind it */
 	struct sh_headers headers;
 	struct sh_fragment_key fragment;
 	struct sh_rewrite rewrite;

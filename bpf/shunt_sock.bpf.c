@@ -133,9 +133,13 @@ sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_
 	return sh_choose(choice);
 }
 
-/* Remember what the socket called its backend, for recvmsg() and getpeername(). */
+/*
+ * Remember what the socket called its backend, for recvmsg() and getpeername(),
+ * and whom it is connected to, for the backend's end. A datagram to elsewhere
+ * doesn't change the latter.
+ */
 static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
-					     const struct sh_choice *choice)
+					     const struct sh_choice *choice, const bool connects)
 {
 	struct sh_socket_key key = {
 		.cookie = bpf_get_socket_cookie(ctx),
@@ -146,17 +150,90 @@ static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
 	struct sh_socket value = {
 		.virt = choice->virt,
 		.port = choice->port,
+		.flags = connects ? SH_SOCKET_CONNECTED : 0,
 		.backend = choice->backend,
 		.service = choice->service,
+		.netns = choice->client.w[3],
 	};
 	const struct sh_socket *old;
 
 	old = bpf_map_lookup_elem(&shunt_sockets, &key);
+	if (old && !connects && old->flags & SH_SOCKET_CONNECTED) {
+		value.flags = old->flags;
+		value.backend = old->backend;
+	}
 	if (old && old->backend == value.backend && old->port == value.port &&
-	    old->virt.w[3] == value.virt.w[3] && old->virt.w[2] == value.virt.w[2] &&
-	    old->virt.w[1] == value.virt.w[1] && old->virt.w[0] == value.virt.w[0])
+	    old->flags == value.flags && old->virt.w[3] == value.virt.w[3] &&
+	    old->virt.w[2] == value.virt.w[2] && old->virt.w[1] == value.virt.w[1] &&
+	    old->virt.w[0] == value.virt.w[0])
 		return;
 	bpf_map_update_elem(&shunt_sockets, &key, &value, BPF_ANY);
+}
+
+/* ---- sockets that count ---- */
+
+static __always_inline void sh_sock_uncount(__u32 id)
+{
+	struct sh_backend *backend = sh_backend_at(id);
+
+	/* Not below zero: a generation comes again after 256 backends on one line. */
+	if (backend && backend->live)
+		__sync_fetch_and_sub(&backend->live, 1);
+}
+
+/*
+ * The socket is @id's from now on, and no longer that of whom it was counted
+ * by; 0: nobody's. Each exchange moves one count, so that it is given back
+ * once; that it is one holds without the lock that the kernel has on the socket
+ * here. A connect() that fails counts until the socket tries again or is
+ * closed; so does one that is undone by AF_UNSPEC, which no program is shown.
+ */
+static __always_inline void sh_sock_count(struct bpf_sock_addr *ctx, __u32 id)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct sh_counted *counted;
+	struct sh_backend *backend;
+	__u32 old;
+
+	if (!sk)
+		return;
+	counted =
+		bpf_sk_storage_get(&shunt_counted, sk, NULL, id ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!counted) /* none yet, or no memory for one: not counted then */
+		return;
+	old = __sync_lock_test_and_set(&counted->backend, id);
+	if (old == id)
+		return;
+	sh_sock_uncount(old);
+	backend = id ? sh_backend_at(id) : NULL;
+	if (backend)
+		__sync_fetch_and_add(&backend->live, 1);
+}
+
+/*
+ * connect() to what is no Service's. If that is a backend's own address, the
+ * socket may have called it by a virtual one before: now it means what it says.
+ */
+static __always_inline void sh_sock_elsewhere(struct bpf_sock_addr *ctx, const struct sh_peer *peer)
+{
+	struct sh_socket_key key = {};
+	const struct sh_filter *filter;
+	__u64 word[2];
+	__u32 zero = 0;
+	bool v6 = !sh_addr_is_v4(&peer->addr);
+
+	sh_sock_count(ctx, 0);
+	filter = bpf_map_lookup_elem(&shunt_filter, &zero);
+	if (!filter)
+		return;
+	sh_word_from_addr(word, &peer->addr, v6);
+	if (!sh_bit(filter->backend, sh_filter_backend_bit(sh_filter_mix(word, v6), peer->port)))
+		return;
+	key.cookie = bpf_get_socket_cookie(ctx);
+	key.backend = peer->addr;
+	key.port = peer->port;
+	key.proto = ctx->protocol;
+	bpf_map_delete_elem(&shunt_sockets, &key);
 }
 
 /*
@@ -190,7 +267,8 @@ static __always_inline int sh_trace_end(struct bpf_sock_addr *ctx, const struct 
 }
 
 /* connect(), and sendmsg() of a UDP socket that is not connected. @return 0: refused */
-static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bool v6)
+static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bool connects,
+					     const bool v6)
 {
 	struct sh_choice choice = {};
 	struct sh_peer peer = {};
@@ -213,14 +291,28 @@ static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bo
 	case SH_DROP:
 		return 0;
 	default:
+		if (connects)
+			sh_sock_elsewhere(ctx, &peer);
 		return 1;
 	}
-	sh_sock_remember(ctx, &choice);
+	sh_sock_remember(ctx, &choice, connects);
+	if (connects)
+		sh_sock_count(ctx, choice.algorithm == SH_LEAST_CONN ? choice.backend : 0);
 	sh_peer_write(ctx, &choice.backend_addr, choice.backend_port, v6);
 	backend = sh_backend_at(choice.backend);
 	if (backend)
 		__sync_fetch_and_add(&backend->connections, 1);
 	return 1;
+}
+
+static __always_inline int sh_sock_connect(struct bpf_sock_addr *ctx, const bool v6)
+{
+	return sh_sock_translate(ctx, true, v6);
+}
+
+static __always_inline int sh_sock_send(struct bpf_sock_addr *ctx, const bool v6)
+{
+	return sh_sock_translate(ctx, false, v6);
 }
 
 /* recvmsg() and getpeername(): the name that the socket used. */
@@ -261,14 +353,25 @@ static __always_inline int sh_sock_bound(struct bpf_sock *sk, const bool v6)
 		return function(ctx, v6);         \
 	}
 
-SH_SOCK_PROG("cgroup/connect4", shunt_connect4, sh_sock_translate, false)
-SH_SOCK_PROG("cgroup/connect6", shunt_connect6, sh_sock_translate, true)
-SH_SOCK_PROG("cgroup/sendmsg4", shunt_sendmsg4, sh_sock_translate, false)
-SH_SOCK_PROG("cgroup/sendmsg6", shunt_sendmsg6, sh_sock_translate, true)
+SH_SOCK_PROG("cgroup/connect4", shunt_connect4, sh_sock_connect, false)
+SH_SOCK_PROG("cgroup/connect6", shunt_connect6, sh_sock_connect, true)
+SH_SOCK_PROG("cgroup/sendmsg4", shunt_sendmsg4, sh_sock_send, false)
+SH_SOCK_PROG("cgroup/sendmsg6", shunt_sendmsg6, sh_sock_send, true)
 SH_SOCK_PROG("cgroup/recvmsg4", shunt_recvmsg4, sh_sock_restore, false)
 SH_SOCK_PROG("cgroup/recvmsg6", shunt_recvmsg6, sh_sock_restore, true)
 SH_SOCK_PROG("cgroup/getpeername4", shunt_getpeer4, sh_sock_restore, false)
 SH_SOCK_PROG("cgroup/getpeername6", shunt_getpeer6, sh_sock_restore, true)
+
+/* The last close(): what least-conn counted is over. */
+SEC("cgroup/sock_release")
+int shunt_release(struct bpf_sock *sk)
+{
+	struct sh_counted *counted = bpf_sk_storage_get(&shunt_counted, sk, NULL, 0);
+
+	if (counted)
+		sh_sock_uncount(__sync_lock_test_and_set(&counted->backend, 0));
+	return 1;
+}
 
 SEC("cgroup/post_bind4")
 int shunt_bind4(struct bpf_sock *sk)

@@ -30,9 +30,12 @@ enum { false = 0, true = 1 };
 /* linux/bpf.h */
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 enum { BPF_F_INGRESS = 1 << 0 }; /* of bpf_redirect() */
+enum { BPF_F_ADJ_ROOM_FIXED_GSO = 1 << 0 };
+enum { BPF_F_RECOMPUTE_CSUM = 1 << 0 }; /* of bpf_skb_store_bytes() */
 enum { BPF_F_NO_PREALLOC = 1 << 0, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5, BPF_F_IPV6 = 1 << 7 };
 enum { BPF_ADJ_ROOM_NET, BPF_ADJ_ROOM_MAC };
+enum { BPF_SK_STORAGE_GET_F_CREATE = 1 << 0 };
 enum {
 	BPF_FIB_LKUP_RET_SUCCESS,
 	BPF_FIB_LKUP_RET_BLACKHOLE,
@@ -64,6 +67,7 @@ enum {
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_DSTOPTS 60
 #define IPPROTO_SCTP 132
+#define IP_DF 0x4000
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1FFF
 #define AF_INET 2

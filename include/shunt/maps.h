@@ -16,7 +16,8 @@
  *   shunt_affinity    LRU hash        programs               programs, once per new flow
  *   shunt_srcranges   LPM trie        user                   programs, once per new flow
  *   shunt_frags       LRU hash        programs               programs, by fragment
- *   shunt_sockets     LRU hash        programs               programs: recvmsg, getpeername
+ *   shunt_sockets     LRU hash        programs               programs: recvmsg, getpeername; user
+ *   shunt_counted     socket storage  programs               programs: connect, close
  *   shunt_drops       per-CPU hash    programs               user
  *   shunt_meta        hash            user                   user: names, for `get`
  */
@@ -27,7 +28,7 @@
 #include "shunt/types.h"
 
 /* Raised whenever anything in this file changes its layout or meaning. */
-#define SH_ABI 1u
+#define SH_ABI 2u
 
 /* ---- reasons ------------------------------------------------------------ */
 
@@ -118,7 +119,7 @@ struct sh_backend {
 	__u16 weight; /* as the user gave it */
 	__u16 node;   /* shunt_meta id of its node's name, 0: unknown */
 	/* Counters, by the programs. Packets and bytes: of flows that have ended. */
-	__u32 live;	  /* flows now */
+	__u32 live;	  /* flows now; sockets too where least-conn chose */
 	__u32 generation; /* user's: the one that this index is used with next */
 	__u64 connections;
 	__u64 packets;
@@ -186,9 +187,9 @@ struct sh_flow {
 	__be32 saddr, daddr;
 	__be16 sport, dport;
 	__u8 proto;
-	__u8 direction;	     /* enum sh_direction */
-	__u8 flags;	     /* enum sh_flow_flags; from here on not part of the key */
-	__u8 peer_direction; /* of the reverse entry */
+	__u8 direction; /* enum sh_direction */
+	__u8 flags;	/* enum sh_flow_flags; from here on not part of the key */
+	__u8 epoch;	/* of the next hop, below */
 	/* rewrite */
 	__be32 to_saddr, to_daddr;
 	__be16 to_sport, to_dport;
@@ -198,8 +199,8 @@ struct sh_flow {
 	/* of this direction; not atomic: a direction's packets come on one CPU */
 	__u32 packets;
 	__u64 bytes;
-	/* next hop, valid while epoch is the route epoch's low half and ifindex is not 0 */
-	__u16 epoch;
+	/* next hop, valid while epoch is the route epoch's lowest byte and ifindex is not 0 */
+	__u16 mtu;     /* of the route that it was taken from */
 	__u16 ifindex; /* 0 also where the device's number does not fit */
 	__u8 dmac[6], smac[6];
 } __attribute__((aligned(64)));
@@ -307,15 +308,27 @@ struct sh_socket_key {
 };
 _Static_assert(sizeof(struct sh_socket_key) == 32, "hash keys carry no padding");
 
+enum sh_socket_flags {
+	SH_SOCKET_CONNECTED = 0x1, /* by connect(); else it has sent a datagram there */
+};
+
 struct sh_socket {
 	struct sh_addr virt;
 	__be16 port;
-	__u16 pad;
+	__u16 flags;   /* enum sh_socket_flags */
 	__u32 backend; /* id */
 	__u32 service;
-	__u32 pad2;
+	__u32 netns; /* the low half of its network namespace's cookie */
 };
 _Static_assert(sizeof(struct sh_socket) == 32, "no padding");
+
+/* ---- shunt_counted ------------------------------------------------------- */
+
+/* Of a socket: the backend that counts it as live. Only least-conn counts sockets. */
+struct sh_counted {
+	__u32 backend; /* id; 0: none does */
+	__u32 pad;
+};
 
 /* ---- shunt_affinity ------------------------------------------------------ */
 

@@ -180,6 +180,39 @@ let_go()
 
 ALL=kubia-4jfyf,kubia-mc7sx,kubia-q5n8d,kubia-x2k9p # the Pods behind web
 
+# ---- loads
+
+LOADS=() # NAME PID of each
+
+# load NAME FROM ARGUMENTS…: requests until loads_end, which wants none to have failed
+load()
+{
+	local name=$1 from=$2
+	shift 2
+
+	hits "$from" "$@" -n 0 --json >"$TMP/load-$name" 2>"$TMP/load-$name.err" &
+	LOADS+=("$name $!")
+}
+
+# loads_end [LEAST]: each has made LEAST requests (50), and none failed
+loads_end()
+{
+	local least=${1:-50} entry name pid
+
+	for entry in "${LOADS[@]}"; do
+		pkill -P "${entry##* }" # the child of a subshell
+	done
+	for entry in "${LOADS[@]}"; do
+		read -r name pid <<<"$entry"
+		wait "$pid"
+		equal "$(jq .failed "$TMP/load-$name")" 0 \
+			"$name: failed ($(head -n 3 "$TMP/load-$name.err"))"
+		(($(jq .ok "$TMP/load-$name") >= least)) ||
+			die "$name: hardly any request: $(cat "$TMP/load-$name")"
+	done
+	LOADS=()
+}
+
 # ---- manifests
 
 # service NAME LAST NODEPORT [SELECTOR]: ClusterIPs that end in LAST

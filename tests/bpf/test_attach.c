@@ -94,7 +94,7 @@ static int load_prog(int prog)
 	} else if (prog == DP_PROG_INGRESS || prog == DP_PROG_EGRESS) {
 		type = BPF_PROG_TYPE_SCHED_CLS;
 		insns[0].imm = 0; /* TC_ACT_OK */
-	} else if (prog == DP_PROG_BIND4 || prog == DP_PROG_BIND6) {
+	} else if (prog == DP_PROG_RELEASE || prog == DP_PROG_BIND4 || prog == DP_PROG_BIND6) {
 		type = BPF_PROG_TYPE_CGROUP_SOCK;
 	}
 	fd = bpf_prog_load(type, dp_prog_names[prog], "GPL", insns, 2, &opts);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/icmp_error.h"
 #include "bpf/world.h"
 
 /* A row says what differs from zero. */
@@ -66,7 +67,9 @@ static const char scene[] =
 		"  externalTrafficPolicy: Local\n" PORTS("30085"))
 	SLICES("local", "node-2", "10.244.2.60", "fd00:2::60")
 	SERVICE("self", "10.96.0.70", "fd00:10:96::70", PORTS("30086"))
-	SLICES("self", "node-1", "10.244.1.70", "fd00:1::70");
+	SLICES("self", "node-1", "10.244.1.70", "fd00:1::70")
+	SERVICE("narrow", "10.96.0.80", "fd00:10:96::80", PORTS("30087"))
+	SLICES("narrow", "node-2", "10.244.5.80", "fd00:5::80");
 /* clang-format on */
 
 enum who {
@@ -87,6 +90,7 @@ enum who {
 	BE_UNMET,
 	BE_LOCAL,
 	BE_SELF,
+	BE_NARROW, /* by a way of MTU_NARROW bytes */
 };
 
 static struct sh_addr who_addr(enum who who, bool v6)
@@ -109,6 +113,7 @@ static struct sh_addr who_addr(enum who who, bool v6)
 		[BE_UNMET] = { "10.244.4.40", "fd00:4::40" },
 		[BE_LOCAL] = { "10.244.2.60", "fd00:2::60" },
 		[BE_SELF] = { "10.244.1.70", "fd00:1::70" },
+		[BE_NARROW] = { "10.244.5.80", "fd00:5::80" },
 	};
 
 	return addr_of(text[who][v6]);
@@ -128,6 +133,8 @@ struct pkt {
 	uint8_t ttl;   /* 0: 64 */
 	uint8_t first; /* of several fragments */
 	uint8_t later; /* a later fragment */
+	uint8_t df;
+	uint16_t bytes; /* from the IP header on; 0: what the shape says */
 };
 
 /* Where a forwarded packet goes: its Ethernet header. */
@@ -145,7 +152,9 @@ enum end {
 	PASSED,	   /* passed, as .out has it */
 	FORWARDED, /* out by .via, as .out has it, its time to live one less */
 	DROPPED,   /* for .reason */
-	REJECTED,  /* for .reason; the sender gets an answer */
+	REJECTED,  /* for .reason; the sender gets an answer: a RST, "port unreachable" */
+	EXPIRED,   /* for .reason; the sender gets "time exceeded" */
+	TOO_BIG,   /* for .reason; the sender gets "too big", and .mtu */
 };
 
 struct step {
@@ -155,6 +164,7 @@ struct step {
 	struct pkt out;
 	struct via via;
 	enum sh_reason reason;
+	uint16_t mtu;
 	bool tc_only; /* XDP leaves it to TC, bit for bit */
 };
 
@@ -270,10 +280,36 @@ static const struct row rows[] = {
 	{ "the last hop of a forwarded flow's time to live",
 	  { { IN_ETH0, PKT(CLIENT, 20000, NODE, 30081, TCP_SYN, .ttl = 2), FORWARDED,
 	      TO(NODE, 20000, BE_FAR, 8080, TCP_SYN, .ttl = 2), NODE2 },
-	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30081, TCP_SYN, .ttl = 1), DROPPED, WHY(TTL),
+	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30081, TCP_SYN, .ttl = 1), EXPIRED, WHY(TTL),
 	      .tc_only = true },
+	    { IN_ETH0, PKT(BE_FAR, 8080, NODE, 20000, TCP_SYN | TCP_ACK, .ttl = 1), EXPIRED,
+	      WHY(TTL), .tc_only = true },
 	    { IN_ETH0, PKT(CLIENT, 40000, NODE, 30080, TCP_SYN, .ttl = 1), PASSED,
 	      TO(CLIENT, 40000, BE_WEB, 8080, TCP_SYN, .ttl = 1) } } },
+	{ "the last hop of a fragment's time to live: told of the first one alone",
+	  { { IN_ETH0, PKT(CLIENT, 20000, NODE, 30081, TCP_SYN, .first = 1, .ttl = 1), EXPIRED,
+	      WHY(TTL), .tc_only = true },
+	    { IN_ETH0, PKT(CLIENT, 0, NODE, 0, .later = 1, .ttl = 1), DROPPED, WHY(TTL),
+	      .tc_only = true } } },
+	{ "as much as the way out takes, and a byte more",
+	  { { IN_ETH0, PKT(CLIENT, 20000, NODE, 30087, TCP_SYN, .df = 1, .bytes = 1301), TOO_BIG,
+	      WHY(TOO_BIG), .mtu = MTU_NARROW, .tc_only = true },
+	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30087, TCP_SYN, .df = 1, .bytes = 1300), FORWARDED,
+	      TO(NODE, 20000, BE_NARROW, 8080, TCP_SYN, .df = 1, .bytes = 1300), NODE2 },
+	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30087, TCP_ACK, .df = 1, .bytes = 1301), TOO_BIG,
+	      WHY(TOO_BIG), .mtu = MTU_NARROW, .tc_only = true },
+	    { IN_ETH0, PKT(BE_NARROW, 8080, NODE, 20000, TCP_ACK, .df = 1, .bytes = 1501), TOO_BIG,
+	      WHY(TOO_BIG), .mtu = 1500, .tc_only = true },
+	    { IN_ETH0, PKT(BE_NARROW, 8080, NODE, 20000, TCP_ACK, .df = 1, .bytes = 1500), FORWARDED,
+	      TO(NODE, 30087, CLIENT, 20000, TCP_ACK, .df = 1, .bytes = 1500), GATEWAY } } },
+	{ "more than the way out takes, and nobody knows its neighbour yet",
+	  { { IN_ETH0, PKT(CLIENT, 20000, NODE, 30083, TCP_SYN, .df = 1, .bytes = 1500), FORWARDED,
+	      TO(NODE, 20000, BE_UNMET, 8080, TCP_SYN, .df = 1, .bytes = 1500), .tc_only = true },
+	    { IN_ETH0, PKT(CLIENT, 20000, NODE, 30083, TCP_SYN, .df = 1, .bytes = 1501), TOO_BIG,
+	      WHY(TOO_BIG), .mtu = 1500, .tc_only = true } } },
+	{ "what the stack forwards is its business",
+	  { { IN_ETH0, PKT(CLIENT, 40000, NODE, 30080, TCP_SYN, .df = 1, .bytes = 1600), PASSED,
+	      TO(CLIENT, 40000, BE_WEB, 8080, TCP_SYN, .df = 1, .bytes = 1600) } } },
 	{ "fragments follow their first one",
 	  { { IN_ETH0, PKT(CLIENT, 40000, NODE, 30080, TCP_SYN, .first = 1), PASSED,
 	      TO(CLIENT, 40000, BE_WEB, 8080, TCP_SYN, .first = 1), .tc_only = true },
@@ -342,6 +378,18 @@ struct run {
 	char name[160];
 };
 
+/* From the IP header on, without payload. */
+static size_t header_bytes(struct spec spec)
+{
+	struct packet packet;
+	struct parsed parsed;
+
+	spec.payload = 0;
+	packet_build(&packet, &spec);
+	assert_true(packet_parse(&packet, &parsed));
+	return packet.len - parsed.l3;
+}
+
 static struct spec spec_of(const struct run *r, const struct pkt *pkt)
 {
 	struct spec spec = {
@@ -356,6 +404,7 @@ static struct spec spec_of(const struct run *r, const struct pkt *pkt)
 		.extras = r->shape->extras,
 		.payload = r->shape->payload,
 		.no_csum = r->shape->no_csum,
+		.dont_fragment = pkt->df,
 		.dmac = 0xd0,
 		.smac = 0xd1,
 	};
@@ -367,6 +416,8 @@ static struct spec spec_of(const struct run *r, const struct pkt *pkt)
 		spec.frag_offset = 64;
 		spec.payload = 40;
 	}
+	if (pkt->bytes)
+		spec.payload = (uint16_t)(pkt->bytes - header_bytes(spec));
 	return spec;
 }
 
@@ -422,6 +473,31 @@ struct ended {
 	bool by_xdp;
 };
 
+static bool is_answered(enum end end)
+{
+	return end == REJECTED || end == EXPIRED || end == TOO_BIG;
+}
+
+/* By an ICMP error, not by a RST? */
+static bool is_error(const struct run *r, enum end end)
+{
+	return is_answered(end) && (end != REJECTED || r->proto != IPPROTO_TCP);
+}
+
+static void build_error(const struct run *r, const struct step *step, const struct packet *in,
+			struct packet *out)
+{
+	static const struct icmp_error errors[][2] = {
+		[REJECTED] = { { 3, 3, 0 }, { 1, 4, 0 } },
+		[EXPIRED] = { { 11, 0, 0 }, { 3, 0, 0 } },
+		[TOO_BIG] = { { 3, 4, 0 }, { 2, 0, 0 } },
+	};
+	struct icmp_error error = errors[step->end][r->v6];
+
+	error.mtu = step->mtu;
+	icmp_error_build(out, in, &error);
+}
+
 static void run_edge(const struct run *r, const struct step *step, const struct packet *in,
 		     struct ended *ended)
 {
@@ -434,7 +510,8 @@ static void run_edge(const struct run *r, const struct step *step, const struct 
 	int code;
 
 	/* To cut a packet short, the kernel gives up skb->csum; the check does not know. */
-	world.csum_complete &= step->end != REJECTED;
+	if (is_answered(step->end) && (!is_error(r, step->end) || in->len > ICMP_ERROR_QUOTE_MAX))
+		world.csum_complete = false;
 	ended->by_xdp = false;
 	if (r->xdp && step->edge == IN_ETH0) {
 		code = hook_run(&world, HOOK_XDP, ifindex, in, &up);
@@ -449,12 +526,6 @@ static void run_edge(const struct run *r, const struct step *step, const struct 
 	ended->code = hook_run(&world, hook, ifindex, &up, &ended->out);
 }
 
-/* An ICMP error would have to quote all headers: there is none for those that have more. */
-static bool has_answer(const struct run *r)
-{
-	return r->proto == IPPROTO_TCP || (!r->shape->vlans && !r->shape->extras);
-}
-
 static int code_of(enum end end)
 {
 	switch (end) {
@@ -462,6 +533,8 @@ static int code_of(enum end end)
 		return TC_ACT_SHOT;
 	case FORWARDED:
 	case REJECTED:
+	case EXPIRED:
+	case TOO_BIG:
 		return TC_ACT_REDIRECT;
 	default:
 		return TC_PASS;
@@ -498,23 +571,20 @@ static void check_counters(const struct run *r, size_t nr, const struct packet *
 				 step->via.smac == MAC_ETH1 ? r->world->eth1 : r->world->eth0);
 }
 
-/* From the address that was refused, back to where the packet came from. */
-static bool is_answer(const struct run *r, const struct packet *in, const struct packet *out)
+/* A RST from the address that was refused, back to where the packet came from. */
+static bool is_rst(const struct run *r, const struct packet *in, const struct packet *out)
 {
-	size_t addrs_in, addrs_out, bytes = r->v6 ? 16 : 4;
+	size_t bytes = r->v6 ? 16 : 4, addrs;
 	struct parsed was, is;
 
 	assert_true(packet_parse(in, &was));
 	if (memcmp(in->b, out->b + 6, 6) != 0 || memcmp(in->b + 6, out->b, 6) != 0)
 		return false;
-	addrs_in = was.l3 + (r->v6 ? 8 : 12);
-	addrs_out = was.l3 + (r->v6 ? 8 : 12);
-	if (out->len < addrs_out + 2 * bytes ||
-	    memcmp(in->b + addrs_in, out->b + addrs_out + bytes, bytes) != 0 ||
-	    memcmp(in->b + addrs_in + bytes, out->b + addrs_out, bytes) != 0)
+	addrs = was.l3 + (r->v6 ? 8 : 12);
+	if (out->len < addrs + 2 * bytes ||
+	    memcmp(in->b + addrs, out->b + addrs + bytes, bytes) != 0 ||
+	    memcmp(in->b + addrs + bytes, out->b + addrs, bytes) != 0)
 		return false;
-	if (r->proto != IPPROTO_TCP)
-		return out->b[was.l3 + (r->v6 ? 6 : 9)] == (r->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	return packet_csums_hold(out) && packet_parse(out, &is) && is.proto == IPPROTO_TCP &&
 	       out->b[is.l4 + 13] == (TCP_RST | TCP_ACK) &&
 	       packet_get16(out, is.l4) == packet_get16(in, was.l4 + 2) &&
@@ -524,20 +594,19 @@ static bool is_answer(const struct run *r, const struct packet *in, const struct
 static void run_step(const struct run *r, size_t nr)
 {
 	const struct step *step = &r->row->steps[nr];
-	bool refused = step->end == DROPPED || step->end == REJECTED;
+	bool refused = step->end == DROPPED || is_answered(step->end);
 	uint64_t drops = drops_all(r->world), of_reason = drops_of(r->world, step->reason);
 	struct packet in, want;
 	struct ended got;
 
 	build_step(r, step, &in, &want);
 	run_edge(r, step, &in, &got);
-	if (step->end == REJECTED && !has_answer(r))
-		expect(r, nr, &in, &want, &got.out, got.code == TC_ACT_SHOT);
-	else
-		expect(r, nr, &in, &want, &got.out, got.code == code_of(step->end));
-	if (step->end == REJECTED && has_answer(r))
-		expect(r, nr, &in, &want, &got.out, is_answer(r, &in, &got.out));
-	else if (!refused)
+	if (is_error(r, step->end))
+		build_error(r, step, &in, &want);
+	expect(r, nr, &in, &want, &got.out, got.code == code_of(step->end));
+	if (step->end == REJECTED && !is_error(r, step->end))
+		expect(r, nr, &in, &want, &got.out, is_rst(r, &in, &got.out));
+	else if (step->end != DROPPED)
 		expect(r, nr, &in, &want, &got.out, packet_eq(&got.out, &want));
 	if (r->xdp && step->edge == IN_ETH0 && step->end != UNTOUCHED)
 		expect(r, nr, &in, &want, &got.out, got.by_xdp != step->tc_only);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/icmp_error.h"
 #include "bpf/world.h"
 
 /* A row says what differs from zero. */
@@ -264,6 +265,31 @@ static void one_run(struct one *one)
 	one->code = tc_code(one->hook, code);
 }
 
+/* An ICMP error, if it is one, is what it says: here only its kind is taken from it. */
+static void check_error(const struct one *one)
+{
+	struct icmp_error error;
+	struct packet want;
+	struct parsed in;
+	size_t icmp;
+
+	assert_true(packet_parse(&one->in, &in));
+	icmp = in.l3 + (in.v6 ? 40 : 20);
+	if (one->out.len < icmp + 8 ||
+	    one->out.b[in.l3 + (in.v6 ? 6 : 9)] != (in.v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return;
+	error = (struct icmp_error){ .type = one->out.b[icmp],
+				     .code = one->out.b[icmp + 1],
+				     .mtu = packet_get16(&one->out, icmp + 6) };
+	icmp_error_build(&want, &one->in, &error);
+	if (!packet_eq(&one->out, &want)) {
+		packet_print("in", &one->in);
+		packet_print("want", &want);
+		packet_print("got", &one->out);
+		fail_msg("not the error about this packet");
+	}
+}
+
 /* The output's addresses, ports and checksums put into the input: then they are equal. */
 static void check_difference(const struct one *one, const struct parsed *parsed)
 {
@@ -407,6 +433,7 @@ static void check_one(struct one *one)
 		tally->passed++;
 	} else if (one->code == TC_ACT_REDIRECT && one->hook != HOOK_XDP &&
 		   is_answer(&one->in, &one->out)) {
+		check_error(one);
 		tally->answered++;
 	} else {
 		assert_true(one->code == TC_PASS || one->code == TC_ACT_REDIRECT);

@@ -59,6 +59,9 @@ void world_network(struct world *world)
 	    "ip route add 10.244.2.0/24 via 192.0.2.2; ip route add fd00:2::/64 via 2001:db8::2; "
 	    "ip route add 10.244.3.0/24 via 192.0.3.3; ip route add fd00:3::/64 via 2001:db8:3::3; "
 	    "ip route add 10.244.4.0/24 via 192.0.2.4; ip route add fd00:4::/64 via 2001:db8::4; "
+	    "ip route add 10.244.5.0/24 via 192.0.2.2 mtu lock 1300; "
+	    "ip route add fd00:5::/64 via 2001:db8::2 mtu lock 1300; "
+	    "ip route add 10.244.6.0/24 via 192.0.2.2 mtu lock 576; "
 	    "ip route add default via 192.0.2.254; ip route add default via 2001:db8::fe");
 	world->eth0 = if_nametoindex("eth0");
 	world->eth1 = if_nametoindex("eth1");
@@ -106,7 +109,8 @@ void world_open(struct world *world, enum dataplane_mode mode)
 	const char *on_eth1[] = { "192.0.3.1", "2001:db8:3::1" };
 	struct err err = { .msg = "" };
 
-	if (dataplane_open(&world->dp, mode, &world->settings, &err))
+	if (dataplane_open(&world->dp, mode, &world->settings, &err) ||
+	    flows_mmap(world->dp, &err)) /* a writer has them not; tests look at them */
 		fail_msg("dataplane_open: %s", err.msg);
 	put_device(world, 0, SH_ROLE_NONE, on_eth0);
 	put_device(world, world->eth0, SH_ROLE_UPLINK, on_eth0);

@@ -27,6 +27,7 @@
 #define MAC_NODE2    0x02 /* 192.0.2.2, 2001:db8::2 */
 #define MAC_GATEWAY  0x03 /* 192.0.2.254, 2001:db8::fe */
 #define MAC_NODE3    0x04 /* 192.0.3.3, 2001:db8:3::3 */
+#define MTU_NARROW   1300 /* of the way to 10.244.5.0/24, fd00:5::/64, by node-2 */
 #define NODE4_SUFFIX "4"  /* 192.0.2.4, 2001:db8::4: a neighbour that nobody knows */
 
 struct world {

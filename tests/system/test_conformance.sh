@@ -33,3 +33,5 @@ printf '%d flows took %d ms\n' "$flows" "$took_ms"
 # Point 25: what can't be translated is refused when it is loaded.
 must_end 1 '25-refused.yaml:8:[0-9]+: spec.ports\[0\].targetPort: 9132 is not port 132: SCTP' \
 	"$SHUNT" check -f "$dir/25-refused.yaml"
+must_end 1 '25-refused-name.yaml:10:[0-9]+: .*: endpoint 10.244.1.12:9132 has another port than 132/SCTP' \
+	"$SHUNT" check -f "$dir/25-refused-name.yaml"

@@ -57,3 +57,10 @@ for proto in http udp-connected; do
 	unanswered shell-1 $proto "$(at 10.96.200.1 $port)"
 	unanswered shell-1 $proto "$(at fd00:10:96::c801 $port)"
 done
+
+# A port that a Service doesn't have is counted by the Service, not by one of its ports.
+node_shunt 1 get drops -A -o json >"$TMP/drops" || die 'get drops'
+equal "$(jq -c '[.items[] | select(.reason == "unknown-port") | [.namespace, .service, .port]]' \
+	"$TMP/drops")" '[["default","web",0]]' 'drops of unknown ports'
+equal "$(jq -c '[.items[] | select(.reason == "no-backend") | [.service, .port]] | unique' \
+	"$TMP/drops")" '[["empty",7],["empty",80]]' 'drops without a backend'

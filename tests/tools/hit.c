@@ -51,7 +51,7 @@ struct hit {
 	unsigned long count; /* 0: until SIGTERM or SIGINT */
 	unsigned long at_once;
 	int timeout_ms, interval_ms;
-	bool mapped, getpeername, hold, json;
+	bool mapped, getpeername, hold, gate, keep, json;
 	uint64_t download, upload, datagram;
 	struct tally tally;
 };
@@ -271,7 +271,7 @@ static bool http_ask(struct hit *hit, int fd)
 			     "%s %s HTTP/1.1\r\nHost: kubia\r\nContent-Length: %llu\r\n"
 			     "Connection: %s\r\n\r\n",
 			     hit->upload ? "PUT" : "GET", path, (unsigned long long)hit->upload,
-			     hit->hold ? "keep-alive" : "close");
+			     hit->hold || hit->keep ? "keep-alive" : "close");
 	ret = write_all(hit, fd, buf, n);
 	while (!ret && off < hit->upload) {
 		n = hit->upload - off < CHUNK ? (size_t)(hit->upload - off) : CHUNK;
@@ -395,25 +395,55 @@ static bool take_answer(struct hit *hit, int fd)
 	return hit->proto == HTTP ? http_answer(hit, fd) : udp_answer(hit, fd);
 }
 
-/* @n fresh connections, all open before the first request is sent. */
-static void round_of(struct hit *hit, int *fds, unsigned long n)
+/* All @n are open: say so, and go on when told to. */
+static bool wait_at_gate(struct hit *hit, unsigned long n)
 {
-	static bool (*const steps[])(struct hit *, int) = { finish_connect, ask, take_answer };
+	char line[256];
 
-	for (unsigned long i = 0; i < n; i++)
-		fds[i] = start(hit);
-	for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
-		for (unsigned long i = 0; i < n; i++) {
-			if (fds[i] >= 0 && !steps[step](hit, fds[i])) {
-				close(fds[i]);
-				fds[i] = -1;
-			}
+	if (hit->tally.failed)
+		return true; /* no use in waiting */
+	printf("open %lu\n", n);
+	fflush(stdout);
+	return fgets(line, sizeof(line), stdin) || fail(hit, "nobody opened the gate");
+}
+
+/* One step with each connection; those with which it fails are closed, and -1 from then on. */
+static void step_all(struct hit *hit, int *fds, unsigned long n, bool (*step)(struct hit *, int))
+{
+	for (unsigned long i = 0; i < n; i++) {
+		if (fds[i] >= 0 && !step(hit, fds[i])) {
+			close(fds[i]);
+			fds[i] = -1;
 		}
 	}
+}
+
+static void close_all(int *fds, unsigned long n)
+{
 	for (unsigned long i = 0; i < n; i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
+		fds[i] = -1;
 	}
+}
+
+/*
+ * @n connections, all open before the first request is sent. With --keep those of
+ * the first round stay: one that has failed is not opened again.
+ */
+static void round_of(struct hit *hit, int *fds, unsigned long n, bool first)
+{
+	if (first || !hit->keep) {
+		for (unsigned long i = 0; i < n; i++)
+			fds[i] = start(hit);
+		step_all(hit, fds, n, finish_connect);
+		if (hit->gate && !wait_at_gate(hit, n))
+			close_all(fds, n);
+	}
+	step_all(hit, fds, n, ask);
+	step_all(hit, fds, n, take_answer);
+	if (!hit->keep)
+		close_all(fds, n);
 }
 
 /* Sleeps @ms. @return whether a signal asked to stop */
@@ -440,13 +470,15 @@ static int run_rounds(struct hit *hit)
 		fail(hit, "start: %s", strerror(errno));
 		goto out;
 	}
+	memset(fds, 0xff, hit->at_once * sizeof(*fds));
 	do {
 		n = hit->at_once;
 		if (hit->count && hit->count - done < n)
 			n = hit->count - done;
-		round_of(hit, fds, n);
+		round_of(hit, fds, n, !done);
 		done += n;
 	} while ((!hit->count || done < hit->count) && !pause_or_stop(stop, hit->interval_ms));
+	close_all(fds, hit->at_once);
 out:
 	if (stop >= 0)
 		close(stop);
@@ -474,7 +506,7 @@ static int run_hold(struct hit *hit)
 
 static const char usage_text[] =
 	"usage: hit http|udp|udp-connected ADDRESS:PORT [options]\n"
-	"  -n COUNT         so many fresh connections (1; 0: until SIGTERM)\n"
+	"  -n COUNT         so many requests, a fresh connection each (1; 0: until SIGTERM)\n"
 	"  -c COUNT         so many of them at once (1)\n"
 	"  -6               an IPv6 socket, also to an IPv4 address (mapped)\n"
 	"  --timeout MS     to wait for each answer (2000)\n"
@@ -484,6 +516,8 @@ static const char usage_text[] =
 	"  --download N, --upload N  bytes of test pattern, verified (http)\n"
 	"  --datagram N     bytes (udp, 32)\n"
 	"  --hold           one connection, a request for each line of standard input\n"
+	"  --gate           all of a round are open: print it, wait for a line of standard input\n"
+	"  --keep           every round over the connections of the first one\n"
 	"  --json           print counts\n";
 
 static int bad(const char *what, const char *value)
@@ -584,6 +618,12 @@ static int parse_option(struct hit *hit, int c, const char *value)
 	case 'h':
 		hit->hold = true;
 		break;
+	case 'g':
+		hit->gate = true;
+		break;
+	case 'k':
+		hit->keep = true;
+		break;
 	case 'j':
 		hit->json = true;
 		break;
@@ -604,6 +644,8 @@ static int parse(struct hit *hit, int argc, char **argv)
 		{ "upload", required_argument, NULL, OPT_UP },
 		{ "datagram", required_argument, NULL, OPT_DGRAM },
 		{ "hold", no_argument, NULL, 'h' },
+		{ "gate", no_argument, NULL, 'g' },
+		{ "keep", no_argument, NULL, 'k' },
 		{ "json", no_argument, NULL, 'j' },
 		{ 0 },
 	};

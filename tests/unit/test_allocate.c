@@ -735,6 +735,67 @@ static void a_health_check_port_for_local_load_balancers(void **state)
 	world_free(w);
 }
 
+static struct service *add_checked(struct world *w, const char *name, uint16_t port)
+{
+	struct service *s = add(w, name, SERVICE_LOAD_BALANCER, NULL);
+
+	s->external_policy = POLICY_LOCAL;
+	s->health_check_node_port = port;
+	return s;
+}
+
+static void a_health_check_port_stays(void **state)
+{
+	struct world *w = world_new("10.96.0.0/16", NULL);
+	uint16_t port;
+
+	(void)add_checked(w, "b", 0);
+	step(w);
+	port = held(w, "b")->health_check_node_port;
+	/* A newcomer of an earlier name that would like the same takes another. */
+	w->opts.node_port_min = w->opts.node_port_max = port;
+	add_checked(w, "b", 0)->allocate_node_ports = false;
+	step(w);
+	assert_int_equal(held(w, "b")->health_check_node_port, port);
+	add_checked(w, "b", 0)->allocate_node_ports = false;
+	add_checked(w, "a", 0)->allocate_node_ports = false;
+	assert_int_equal(allocate(&w->next, &w->prev, &w->opts, &w->err), -EINVAL);
+	assert_memory_equal(w->err.msg, "Service default/a: spec.healthCheckNodePort: no port ",
+			    53);
+	w->opts.node_port_min--;
+	step(w);
+	assert_int_equal(held(w, "b")->health_check_node_port, port);
+	assert_int_equal(held(w, "a")->health_check_node_port, port - 1);
+	/* What no longer wants one gives it back. */
+	add_checked(w, "a", 0)->allocate_node_ports = false;
+	add(w, "b", SERVICE_CLUSTER_IP, NULL);
+	add(w, "c", SERVICE_NODE_PORT, NULL)->ports[0].node_port = port;
+	step(w);
+	assert_int_equal(held(w, "a")->health_check_node_port, port - 1);
+	assert_int_equal(held(w, "b")->health_check_node_port, 0);
+	world_free(w);
+}
+
+static void health_check_ports_that_are_taken(void **state)
+{
+	struct world *w = world_new("10.96.0.0/16", NULL);
+
+	(void)add_checked(w, "a", 30999);
+	(void)add_checked(w, "b", 30999);
+	refused(w, "Service default/b: spec.healthCheckNodePort: 30999/TCP is held by Service "
+		   "default/a; give another one, or leave it out");
+	add_checked(w, "b", 31000)->ports[0].node_port = 31000;
+	refused(w, "Service default/b: spec.healthCheckNodePort: 31000/TCP is held by Service "
+		   "default/b; give another one, or leave it out");
+	(void)add_checked(w, "b", 80);
+	refused(w, "Service default/b: spec.healthCheckNodePort: 80 is not in 30000-32767");
+	(void)add_checked(w, "b", 31000);
+	step(w);
+	assert_int_equal(held(w, "a")->health_check_node_port, 30999);
+	assert_int_equal(held(w, "b")->health_check_node_port, 31000);
+	world_free(w);
+}
+
 /* ---- with shared objects ------------------------------------------------------------- */
 
 static void the_next_set_may_share_objects_with_the_last(void **state)
@@ -912,6 +973,8 @@ int main(void)
 		cmocka_unit_test(two_services_may_swap_node_ports),
 		cmocka_unit_test(all_node_ports_taken),
 		cmocka_unit_test(a_health_check_port_for_local_load_balancers),
+		cmocka_unit_test(a_health_check_port_stays),
+		cmocka_unit_test(health_check_ports_that_are_taken),
 		cmocka_unit_test(the_next_set_may_share_objects_with_the_last),
 		cmocka_unit_test(merging_replaces_and_deleting_removes),
 		cmocka_unit_test(nothing_is_ever_given_twice),

@@ -206,6 +206,12 @@ static const struct {
 	  "\"z\"}],\"forNodes\":[{\"name\":\"n1\"}]}},{\"addresses\":[\"fd00::3\"]}],\"ports\":[{"
 	  "\"name\":\"a\",\"protocol\":\"UDP\",\"port\":80},{\"name\":\"b\",\"protocol\":\"TCP\"}]"
 	  "}" },
+	{ "an EndpointSlice that takes no new connections: weight 0",
+	  "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a, annotations: "
+	  "{shunt.io/weight: '0'}}\naddressType: IPv4\nendpoints: []",
+	  "{\"apiVersion\":\"discovery.k8s.io/v1\",\"kind\":\"EndpointSlice\",\"metadata\":{"
+	  "\"name\":\"a\",\"namespace\":\"default\",\"annotations\":{\"shunt.io/weight\":"
+	  "\"0\"}},\"addressType\":\"IPv4\"}" },
 	{ "an EndpointSlice of names, as the API writes it",
 	  "{\"apiVersion\":\"discovery.k8s.io/v1\",\"kind\":\"EndpointSlice\",\"metadata\":{"
 	  "\"name\":\"a\"},\"addressType\":\"FQDN\",\"endpoints\":[{\"addresses\":[\"a.example\"],"

@@ -172,12 +172,12 @@ static void metadata(void **state)
 		  "f:4:21: metadata.label: unknown field (did you mean \"labels\"?)" },
 		{ META("name: a, xyzzy: {}"),
 		  "f:4:21: metadata.xyzzy: unknown field: metadata has none of that name" },
-		{ META("name: a, annotations: {shunt.io/weight: \"0\"}"),
-		  "f:4:52: metadata.annotations[shunt.io/weight]: \"0\" is no weight: a whole "
-		  "number from 1 to SH_WEIGHT_MAX (1000)" },
+		{ META("name: a, annotations: {shunt.io/weight: \"-1\"}"),
+		  "f:4:52: metadata.annotations[shunt.io/weight]: \"-1\" is no weight: a whole "
+		  "number from 0 to SH_WEIGHT_MAX (1000)" },
 		{ META("name: a, annotations: {shunt.io/weight: \"1001\"}"),
 		  "f:4:52: metadata.annotations[shunt.io/weight]: \"1001\" is no weight: a whole "
-		  "number from 1 to SH_WEIGHT_MAX (1000)" },
+		  "number from 0 to SH_WEIGHT_MAX (1000)" },
 		{ META("name: a, annotations: {shunt.io/algorithm: rr}"),
 		  "f:4:55: metadata.annotations[shunt.io/algorithm]: \"rr\" is not one of maglev, "
 		  "random or least-conn" },

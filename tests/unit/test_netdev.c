@@ -200,6 +200,189 @@ static void roles_of_default_routes(void **state)
 	check_roles(&f, cases, COUNT(cases));
 }
 
+/* ---- networks as they are found ------------------------------------------------ */
+
+#define LAYOUT_DEVS 10
+
+struct layout_dev {
+	const char *name, *kind;
+	uint32_t master; /* its place in the list, from 1 */
+	uint16_t arphrd; /* 0: Ethernet */
+	const char *addr;
+	bool default_route, down;
+	int role;
+};
+
+struct layout {
+	const char *name;
+	struct layout_dev devs[LAYOUT_DEVS];
+};
+
+static const struct layout layouts[] = {
+	{ "flannel: a bridge of pods, vxlan between nodes",
+	  {
+		  { .name = "eth0",
+		    .kind = "",
+		    .addr = "192.0.2.10",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "flannel.1",
+		    .kind = "vxlan",
+		    .addr = "10.244.0.0",
+		    .role = SH_ROLE_OVERLAY },
+		  { .name = "cni0", .kind = "bridge", .addr = "10.244.0.1", .role = ROLE_NONE },
+		  { .name = "veth3f2a1b0c", .kind = "veth", .master = 3, .role = SH_ROLE_WORKLOAD },
+		  { .name = "vethd00dfeed", .kind = "veth", .master = 3, .role = SH_ROLE_WORKLOAD },
+	  } },
+	{ "flannel host-gw: no overlay, a second network between nodes",
+	  {
+		  { .name = "eth0",
+		    .kind = "",
+		    .addr = "192.0.2.10",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "eth1", .kind = "", .addr = "198.51.100.10", .role = SH_ROLE_UPLINK },
+		  { .name = "cni0", .kind = "bridge", .addr = "10.244.0.1", .role = ROLE_NONE },
+		  { .name = "veth3f2a1b0c", .kind = "veth", .master = 3, .role = SH_ROLE_WORKLOAD },
+	  } },
+	{ "kindnet: the node is a container, a routed veth for each pod",
+	  {
+		  { .name = "eth0",
+		    .kind = "veth",
+		    .addr = "172.18.0.2",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "veth1a2b3c4d",
+		    .kind = "veth",
+		    .addr = "10.244.0.1",
+		    .role = SH_ROLE_WORKLOAD },
+		  { .name = "veth5e6f7a8b",
+		    .kind = "veth",
+		    .addr = "10.244.0.1",
+		    .role = SH_ROLE_WORKLOAD },
+	  } },
+	{ "Calico: routed veths without an address, any of its overlays",
+	  {
+		  { .name = "ens3",
+		    .kind = "",
+		    .addr = "192.0.2.10",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "cali01234567890", .kind = "veth", .role = SH_ROLE_WORKLOAD },
+		  { .name = "tunl0",
+		    .kind = "ipip",
+		    .arphrd = ARPHRD_TUNNEL,
+		    .addr = "10.244.7.64",
+		    .role = SH_ROLE_OVERLAY },
+		  { .name = "vxlan.calico",
+		    .kind = "vxlan",
+		    .addr = "10.244.7.65",
+		    .role = SH_ROLE_OVERLAY },
+		  { .name = "wireguard.cali",
+		    .kind = "wireguard",
+		    .arphrd = ARPHRD_NONE,
+		    .addr = "10.244.7.66",
+		    .role = SH_ROLE_OVERLAY },
+		  { .name = "sit0",
+		    .kind = "sit",
+		    .arphrd = ARPHRD_SIT,
+		    .down = true,
+		    .role = ROLE_NONE },
+	  } },
+	{ "Cilium: pods' veths or netkits, a pair of the node with itself",
+	  {
+		  { .name = "ens5",
+		    .kind = "",
+		    .addr = "192.0.2.10",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "cilium_net", .kind = "veth", .role = ROLE_NONE },
+		  { .name = "cilium_host", .kind = "veth", .addr = "10.0.0.5", .role = ROLE_NONE },
+		  { .name = "cilium_vxlan", .kind = "vxlan", .role = SH_ROLE_OVERLAY },
+		  { .name = "cilium_wg0",
+		    .kind = "wireguard",
+		    .arphrd = ARPHRD_NONE,
+		    .role = SH_ROLE_OVERLAY },
+		  { .name = "lxc_health", .kind = "veth", .role = SH_ROLE_WORKLOAD },
+		  { .name = "lxc0123456789ab", .kind = "veth", .role = SH_ROLE_WORKLOAD },
+		  { .name = "lxcba9876543210", .kind = "netkit", .role = SH_ROLE_WORKLOAD },
+	  } },
+	{ "plain bridges: one of containers, one that is the node's uplink",
+	  {
+		  { .name = "eno1", .kind = "", .master = 2, .role = ROLE_NONE },
+		  { .name = "br0",
+		    .kind = "bridge",
+		    .addr = "192.0.2.10",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "vethlan", .kind = "veth", .master = 2, .role = SH_ROLE_WORKLOAD },
+		  { .name = "vnet0", .kind = "tun", .master = 2, .role = SH_ROLE_WORKLOAD },
+		  { .name = "docker0", .kind = "bridge", .addr = "172.17.0.1", .role = ROLE_NONE },
+		  { .name = "veth0a1b2c3", .kind = "veth", .master = 5, .role = SH_ROLE_WORKLOAD },
+		  /* Keeps the bridge up, and leads nowhere. */
+		  { .name = "dummy0", .kind = "dummy", .master = 5, .role = ROLE_NONE },
+	  } },
+	{ "bond, VLAN and a bridge on top of it",
+	  {
+		  { .name = "eno1", .kind = "", .master = 3, .role = ROLE_NONE },
+		  { .name = "eno2", .kind = "", .master = 3, .role = ROLE_NONE },
+		  { .name = "bond0",
+		    .kind = "bond",
+		    .addr = "192.0.2.10",
+		    .default_route = true,
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "bond0.7",
+		    .kind = "vlan",
+		    .addr = "198.51.100.1",
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "bond0.8", .kind = "vlan", .master = 6, .role = ROLE_NONE },
+		  { .name = "br8",
+		    .kind = "bridge",
+		    .addr = "203.0.113.1",
+		    .role = SH_ROLE_UPLINK },
+		  { .name = "team0", .kind = "team", .role = ROLE_NONE },
+		  { .name = "eno3", .kind = "", .master = 7, .role = ROLE_NONE },
+	  } },
+};
+
+static void check_layout(const struct layout *layout)
+{
+	struct netdev_addr addrs[LAYOUT_DEVS] = { 0 };
+	struct netdev devs[LAYOUT_DEVS] = { 0 };
+	struct netdev_list list = { .v = devs, .addrs = addrs };
+	struct settings settings = { 0 };
+
+	for (; list.n < LAYOUT_DEVS && layout->devs[list.n].name; list.n++) {
+		const struct layout_dev *from = &layout->devs[list.n];
+		struct netdev *dev = &devs[list.n];
+
+		dev->ifindex = (uint32_t)list.n + 1;
+		dev->master = from->master;
+		dev->arphrd = from->arphrd ? from->arphrd : ARPHRD_ETHER;
+		dev->up = !from->down;
+		dev->default_route4 = from->default_route;
+		(void)snprintf(dev->name, sizeof(dev->name), "%s", from->name);
+		(void)snprintf(dev->kind, sizeof(dev->kind), "%s", from->kind);
+		if (!from->addr)
+			continue;
+		addrs[list.n_addrs].ifindex = dev->ifindex;
+		assert_int_equal(addr_parse(from->addr, &addrs[list.n_addrs++].addr), 0);
+	}
+	for (size_t i = 0; i < list.n; i++) {
+		int role = netdev_role(&list, &devs[i], &settings);
+
+		if (role != layout->devs[i].role)
+			fail_msg("%s: %s is %d, not %d", layout->name, devs[i].name, role,
+				 layout->devs[i].role);
+	}
+}
+
+static void roles_in_layouts(void **state)
+{
+	for (size_t i = 0; i < COUNT(layouts); i++)
+		check_layout(&layouts[i]);
+}
+
 static void assert_addrs(const struct sh_addr *addrs, size_t n, const char *wanted)
 {
 	char text[ADDR_STRLEN], all[512] = "";
@@ -311,6 +494,7 @@ int main(void)
 		cmocka_unit_test(roles_without_default_route),
 		cmocka_unit_test(roles_of_bridges),
 		cmocka_unit_test(roles_of_default_routes),
+		cmocka_unit_test(roles_in_layouts),
 		cmocka_unit_test(node_addresses_primary),
 		cmocka_unit_test(node_addresses_by_network),
 		cmocka_unit_test(node_addresses_limit),

@@ -145,6 +145,62 @@ static void settings_land_in_their_fields(void **state)
 	done(&p);
 }
 
+static const struct {
+	const char *value, *addr;
+	uint16_t port;
+} listens[] = {
+	{ "0.0.0.0:10256", "0.0.0.0", 10256 },
+	{ "[::]:10256", "::", 10256 },
+	{ "[fd00::1]:1", "fd00::1", 1 },
+	/* as Go has it: every address of both families */
+	{ ":10256", "::", 10256 },
+	/* off */
+	{ "''", "::", 0 },
+	{ ":0", "::", 0 },
+	{ "127.0.0.1:0", "127.0.0.1", 0 },
+};
+
+static void servers_listen_where_they_are_told(void **state)
+{
+	char line[64], text[ADDR_STRLEN];
+	struct parsed p;
+	size_t i;
+
+	parse(&p, "agent");
+	assert_string_equal(addr_format(&p.settings.healthz.addr, text), "0.0.0.0");
+	assert_int_equal(p.settings.healthz.port, 10256);
+	assert_string_equal(addr_format(&p.settings.metrics.addr, text), "127.0.0.1");
+	assert_int_equal(p.settings.metrics.port, 10249);
+	done(&p);
+	for (i = 0; i < sizeof(listens) / sizeof(listens[0]); i++) {
+		(void)snprintf(line, sizeof(line), "agent --metrics-bind-address %s",
+			       listens[i].value);
+		parse(&p, line);
+		assert_int_equal(p.ret, 0);
+		assert_string_equal(addr_format(&p.settings.metrics.addr, text), listens[i].addr);
+		assert_int_equal(p.settings.metrics.port, listens[i].port);
+		done(&p);
+	}
+}
+
+static void the_agent_has_options_of_its_own(void **state)
+{
+	struct parsed p;
+
+	parse(&p, "agent --manifests /m --kubeconfig /k --kube-context c --config /f "
+		  "--cleanup-on-exit --xdp off");
+	assert_int_equal(p.ret, 0);
+	assert_string_equal(p.settings.manifests, "/m");
+	assert_string_equal(p.settings.kubeconfig, "/k");
+	assert_string_equal(p.settings.kube_context, "c");
+	assert_string_equal(p.settings.config, "/f");
+	assert_true(p.settings.cleanup_on_exit);
+	assert_null(options_refused(&p.input, OPTIONS_OF_AGENT));
+	assert_string_equal(options_refused(&p.input, OPTIONS_CONTROL | OPTIONS_DATAPATH)->name,
+			    "manifests");
+	done(&p);
+}
+
 /* ---- refused ------------------------------------------------------------------- */
 
 static const struct {
@@ -181,6 +237,24 @@ static const struct {
 	  "--snat-ports: \"80-90\" is not a range MIN-MAX of ports in 1024-65535" },
 	{ "apply --snat-ports 50000",
 	  "--snat-ports: \"50000\" is not a range MIN-MAX of ports in 1024-65535" },
+	{ "agent --manifests ''", "--manifests: the value is empty" },
+	{ "agent --healthz-bind-address localhost:10256",
+	  "--healthz-bind-address: \"localhost:10256\" is not ADDR:PORT, like 0.0.0.0:10256, "
+	  "[::1]:10256 or :10256 (\"\" or port 0: off)" },
+	{ "agent --healthz-bind-address 0.0.0.0",
+	  "--healthz-bind-address: \"0.0.0.0\" is not ADDR:PORT, like 0.0.0.0:10256, "
+	  "[::1]:10256 or :10256 (\"\" or port 0: off)" },
+	/* an IPv6 address without brackets: where does it end? */
+	{ "agent --metrics-bind-address ::1:80",
+	  "--metrics-bind-address: \"::1:80\" is not ADDR:PORT, like 0.0.0.0:10256, "
+	  "[::1]:10256 or :10256 (\"\" or port 0: off)" },
+	{ "agent --metrics-bind-address [10.0.0.1]:80",
+	  "--metrics-bind-address: \"[10.0.0.1]:80\" is not ADDR:PORT, like 0.0.0.0:10256, "
+	  "[::1]:10256 or :10256 (\"\" or port 0: off)" },
+	{ "agent --metrics-bind-address 127.0.0.1:65536",
+	  "--metrics-bind-address: \"127.0.0.1:65536\" is not ADDR:PORT, like 0.0.0.0:10256, "
+	  "[::1]:10256 or :10256 (\"\" or port 0: off)" },
+	{ "agent --cleanup-on-exit=maybe", "--cleanup-on-exit: \"maybe\" is not true or false" },
 	{ "apply --max-backends 4294967297",
 	  "--max-backends: \"4294967297\" is not a number in 64-16777215" },
 	{ "apply --max-sockets +64", "--max-sockets: \"+64\" is not a number in 64-16777216" },
@@ -243,6 +317,22 @@ static void given_texts_read_back_the_same(void **state)
 	assert_int_equal(q.settings.xdp, XDP_AUTO);
 	done(&p);
 	done(&q);
+}
+
+/* What sizes maps or says which instance it is can't change under a running agent. */
+static void some_options_change_at_run_time(void **state)
+{
+	static const char *const lasting[] = { "bpffs",	     "state",	  "node-name",
+					       "max-flows4", "manifests", "healthz-bind-address" };
+	static const char *const changing[] = { "service-cidr", "cluster-cidr", "masquerade-all",
+						"devices",	"socket-lb",	"cleanup-on-exit" };
+	size_t i;
+
+	for (i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++)
+		assert_false(options_reloadable(options_find(lasting[i])));
+	for (i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
+		assert_true(options_reloadable(options_find(changing[i])));
+	assert_null(options_find("no-such-option"));
 }
 
 static void an_option_of_another_verb_is_found(void **state)
@@ -371,9 +461,12 @@ int main(void)
 		cmocka_unit_test(flags_take_a_value_behind_an_equals_sign_only),
 		cmocka_unit_test(a_list_replaces_its_default_once),
 		cmocka_unit_test(settings_land_in_their_fields),
+		cmocka_unit_test(servers_listen_where_they_are_told),
+		cmocka_unit_test(the_agent_has_options_of_its_own),
 		cmocka_unit_test(refused_with_the_exact_message),
 		cmocka_unit_test(settings_are_set_by_name),
 		cmocka_unit_test(given_texts_read_back_the_same),
+		cmocka_unit_test(some_options_change_at_run_time),
 		cmocka_unit_test(an_option_of_another_verb_is_found),
 		cmocka_unit_test(the_table_is_sound),
 		cmocka_unit_test(kept_options_come_back),

@@ -293,17 +293,17 @@ static void a_packet_byte_by_byte(void **state)
 {
 	static const uint8_t wanted[] = {
 		0,    0,    0,	  0,	0,    0,    0,	  0,	0,    0,    0,	  0,	0x08, 0x00,
-		0x45, 0x00, 0x00, 0x28, 0x12, 0x34, 0x40, 0x00, 0x40, 0x06, 0x14, 0x9a, 0x0a, 0x00,
+		0x45, 0xb8, 0x00, 0x28, 0x12, 0x34, 0x40, 0x00, 0x40, 0x06, 0x13, 0xe2, 0x0a, 0x00,
 		0x00, 0x01, 0x0a, 0x00, 0x00, 0x02, 0x9c, 0x40, 0x00, 0x50, 0x11, 0x22, 0x33, 0x44,
-		0x00, 0x00, 0x00, 0x00, 0x50, 0x02, 0xfa, 0x00, 0x00, 0x00, 0x00, 0x00,
+		0x00, 0x00, 0x00, 0x00, 0x50, 0x02, 0xfa, 0xf0, 0x00, 0x00, 0x00, 0x00,
 	};
 	struct packet_spec spec =
 		spec_of("10.0.0.1:40000", "10.0.0.2:80", IPPROTO_TCP, PACKET_OPEN);
 	struct packet packet;
 
-	packet_build(&spec, &packet);
+	packet_make(&spec, &packet);
 	assert_int_equal(packet.len, sizeof(wanted));
-	assert_memory_equal(packet.data, wanted, 50);
+	assert_memory_equal(packet.b, wanted, 50);
 }
 
 static void packets_are_read_back(void **state)
@@ -323,7 +323,7 @@ static void packets_are_read_back(void **state)
 					spec_of(names[i][0], names[i][1], protos[j],
 						(enum packet_kind)kind);
 
-				packet_build(&spec, &packet);
+				packet_make(&spec, &packet);
 				assert_true(packet_tuple(&packet, &tuple));
 				assert_true(addr_eq(&tuple.src, &spec.tuple.src));
 				assert_true(addr_eq(&tuple.dst, &spec.tuple.dst));
@@ -344,20 +344,20 @@ static void every_byte_counts(void **state)
 	struct packet packet;
 	uint32_t i;
 
-	packet_build(&spec, &packet);
+	packet_make(&spec, &packet);
 	for (i = 14; i < packet.len; i++) {
-		packet.data[i] ^= 1;
+		packet.b[i] ^= 1;
 		assert_false(packet_is(&packet, &spec, why));
-		packet.data[i] ^= 1;
+		packet.b[i] ^= 1;
 	}
-	packet.data[24] ^= 0xff;
+	packet.b[24] ^= 0xff;
 	assert_false(packet_is(&packet, &spec, why));
-	assert_string_equal(why, "byte 24 (the IP checksum) is 0xeb, where 0x14 would be right");
-	packet.data[24] ^= 0xff;
-	packet.data[22]--;
+	assert_string_equal(why, "byte 24 (the IP checksum) is 0xec, where 0x13 would be right");
+	packet.b[24] ^= 0xff;
+	packet.b[22]--;
 	assert_false(packet_is(&packet, &spec, why));
 	assert_string_equal(why, "byte 22 (the TTL) is 0x3f, where 0x40 would be right");
-	packet.data[22]++;
+	packet.b[22]++;
 	packet.len--;
 	assert_false(packet_is(&packet, &spec, why));
 	assert_string_equal(why, "72 bytes long, not 73");
@@ -373,20 +373,20 @@ static void refusals_are_told_apart(void **state)
 	char why[PACKET_WHY_LEN] = "";
 	struct packet question, answer;
 
-	packet_build(&spec, &question);
-	packet_build(&back, &answer);
+	packet_make(&spec, &question);
+	packet_make(&back, &answer);
 	assert_false(packet_refuses(&answer, &question, why));
-	answer.data[14 + 20 + 13] = 0x14; /* RST, ACK */
+	answer.b[14 + 20 + 13] = 0x14; /* RST, ACK */
 	assert_true(packet_refuses(&answer, &question, why));
 	assert_string_equal(why, "its checksum is wrong");
-	answer.data[14 + 20 + 17] -= 2; /* 0x12 was SYN, ACK */
+	answer.b[14 + 20 + 17] -= 2; /* 0x12 was SYN, ACK */
 	assert_true(packet_refuses(&answer, &question, why));
 	assert_string_equal(why, "");
-	answer.data[14 + 20 + 11]++;
+	answer.b[14 + 20 + 11]++;
 	assert_true(packet_refuses(&answer, &question, why));
 	assert_string_equal(why, "the RST does not acknowledge the SYN: its receiver would ignore "
 				 "it");
-	answer.data[14 + 20 + 1]++;
+	answer.b[14 + 20 + 1]++;
 	assert_true(packet_refuses(&answer, &question, why));
 	assert_string_equal(why, "the RST is not of the connection that was tried");
 	assert_false(packet_refuses(&question, &question, why));

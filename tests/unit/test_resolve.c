@@ -51,6 +51,11 @@ __attribute__((format(printf, 2, 3))) static void say(struct world *w, const cha
 	va_end(args);
 }
 
+static void annotate(struct object *object, const char *key, const char *value)
+{
+	make_label(object, &object->meta.annotations, key, value);
+}
+
 static const struct wanted *resolved(struct world *w)
 {
 	int ret;
@@ -262,8 +267,8 @@ static void s03_services_without_frontends(void **state)
 	mesh = make_addr("10.96.0.2");
 	/* Known all the same: their packets are not those of an unallocated address. */
 	assert_int_equal(w->wanted->n_others, 2);
-	assert_true(addr_eq(&w->wanted->others[0], &mesh));
-	assert_true(addr_eq(&w->wanted->others[1], &object->service.cluster_ips[0]));
+	assert_true(addr_eq(&w->wanted->others[0].addr, &mesh));
+	assert_true(addr_eq(&w->wanted->others[1].addr, &object->service.cluster_ips[0]));
 	world_free(w);
 }
 
@@ -801,12 +806,224 @@ static void s16_distribution_acts_through_hints_only(void **state)
 	world_free(w);
 }
 
-/* ---- weights, algorithm ---------------------------------------------------------------- */
+/* ---- SCTP ---------------------------------------------------------------------------- */
 
-static void annotate(struct object *object, const char *key, const char *value)
+static void s25_sctp_endpoints_have_the_services_port(void **state)
 {
-	make_label(object, &object->meta.annotations, key, value);
+	static const char message[] =
+		"Service default/sig: endpoint 10.0.0.2:9132 has another port than 132/SCTP, and "
+		"SCTP ports can't be translated (their checksum covers the whole packet); make "
+		"both equal";
+	struct world *w = world_new();
+	struct object *service = make_service(&w->set, "sig", "10.96.0.1");
+	struct wanted *wanted = NULL;
+	struct object *pod;
+
+	service->service.ports[0] =
+		(struct service_port){ .name = "", .proto = IPPROTO_SCTP, .port = 132 };
+	service->service.ports[0].target_port.str = "sig";
+	service->service.ports[0].at = (struct origin){ "f.yaml", 7, 5 };
+	make_label(service, &service->service.selector, "app", "sig");
+	pod = make_pod(&w->set, "a", "sig", "10.0.0.1");
+	pod->pod.ports[0] = (struct container_port){ "sig", IPPROTO_SCTP, 132 };
+	pod->pod.n_ports = 1;
+	w->opts.own_control_plane = true;
+	assert_string_equal(backends(w), "10.0.0.1:132 C | usable");
+	/* The name may be another number in another Pod. */
+	pod = make_pod(&w->set, "b", "sig", "10.0.0.2");
+	pod->pod.ports[0] = (struct container_port){ "sig", IPPROTO_SCTP, 9132 };
+	pod->pod.n_ports = 1;
+	assert_int_equal(resolve(&w->set, &w->opts, &wanted, &w->err), -EINVAL);
+	assert_memory_equal(w->err.msg, "f.yaml:7:5: ", 12);
+	assert_string_equal(w->err.msg + 12, message);
+	assert_int_equal(w->err.exit, EXIT_INPUT);
+	world_free(w);
+
+	/* A cluster has accepted it: the others serve. */
+	w = world_new();
+	service = make_service(&w->set, "sig", "10.96.0.1");
+	service->service.ports[0].proto = IPPROTO_SCTP;
+	service->service.ports[0].port = 132;
+	pod = make_slice(&w->set, "sig-1", "sig", FAMILY_IPV4, 132);
+	pod->slice.ports[0].proto = IPPROTO_SCTP;
+	make_endpoint(pod, "10.0.0.1");
+	pod = make_slice(&w->set, "sig-2", "sig", FAMILY_IPV4, 9132);
+	pod->slice.ports[0].proto = IPPROTO_SCTP;
+	make_endpoint(pod, "10.0.0.2");
+	assert_string_equal(backends(w), "10.0.0.1:132 C | usable");
+	assert_int_equal(w->wanted->n_notes, 1);
+	assert_string_equal(w->wanted->notes[0], message);
+	world_free(w);
 }
+
+static void s25_sctp_node_ports(void **state)
+{
+	struct world *w = world_new();
+	struct service *s = everything(w);
+
+	s->ports[0].proto = IPPROTO_SCTP;
+	s->n_external_ips = 0;
+	s->n_lb_ingress = 0;
+	assert_string_equal(frontends(w), "web/SCTP: ClusterIP 10.96.0.1:80;\n"
+					  "web/SCTP: ClusterIP [fd00:10:96::1]:80;");
+	assert_int_equal(w->wanted->n_notes, 1);
+	assert_string_equal(w->wanted->notes[0],
+			    "Service default/web: nodePort 30080/SCTP is not port 80, and SCTP "
+			    "ports can't be translated (their checksum covers the whole packet); "
+			    "left out, give both one number of the nodePorts' range");
+	s->ports[0].port = 30080;
+	assert_string_equal(frontends(w),
+			    "web/SCTP: ClusterIP 10.96.0.1:30080; NodePort 0.0.0.0:30080;\n"
+			    "web/SCTP: ClusterIP [fd00:10:96::1]:30080; NodePort [::]:30080;");
+	assert_int_equal(w->wanted->n_notes, 0);
+	world_free(w);
+}
+
+/* ---- health checks --------------------------------------------------------------------- */
+
+/* "a:30999 3 (2+1) b:31000 0 (0+0) " of all: addresses here, of IPv4 and IPv6 */
+static const char *healths(struct world *w)
+{
+	const struct wanted *wanted = resolved(w);
+	size_t i;
+
+	w->text[0] = '\0';
+	for (i = 0; i < wanted->n_health; i++) {
+		const struct want_health *h = &wanted->health[i];
+
+		assert_string_equal(h->ns, "default");
+		say(w, "%s:%u %u (%u+%u) ", h->name, h->port, h->local_endpoints, h->local4,
+		    h->local6);
+	}
+	return w->text;
+}
+
+/* With two ports, "http" and "alt", and a health check. */
+static struct object *make_balanced(struct world *w, const char *name, const char *ip,
+				    uint16_t health_port)
+{
+	struct object *object = make_service(&w->set, name, ip);
+
+	object->service.type = SERVICE_LOAD_BALANCER;
+	object->service.external_policy = POLICY_LOCAL;
+	object->service.health_check_node_port = health_port;
+	object->service.ports[0].name = "http";
+	make_port(object, "alt", 81, IPPROTO_TCP);
+	return object;
+}
+
+/* A slice with a number for each of the ports; 0: none. */
+static struct object *make_ports(struct world *w, const char *name, enum family family,
+				 uint16_t http, uint16_t alt)
+{
+	struct object *slice = make_slice(&w->set, name, "web", family, http);
+
+	slice->slice.ports[0].name = "http";
+	slice->slice.ports[1] = (struct endpoint_port){ "alt", IPPROTO_TCP, alt };
+	slice->slice.n_ports = 2;
+	return slice;
+}
+
+static struct endpoint *make_here(struct object *slice, const char *addr)
+{
+	struct endpoint *endpoint = make_endpoint(slice, addr);
+
+	endpoint->node_name = THIS_NODE;
+	return endpoint;
+}
+
+static void s26_distinct_local_ready_addresses(void **state)
+{
+	struct world *w = world_new();
+	struct object *service = make_balanced(w, "web", "10.96.0.1", 30999), *slice;
+	struct endpoint *endpoint;
+
+	assert_string_equal(healths(w), "web:30999 0 (0+0) ");
+	slice = make_ports(w, "web-1", FAMILY_IPV4, 8080, 8081);
+	make_here(slice, "10.0.0.1"); /* by two ports */
+	assert_string_equal(healths(w), "web:30999 1 (1+0) ");
+	make_here(make_ports(w, "web-2", FAMILY_IPV4, 0, 8082), "10.0.0.2"); /* by one of them */
+	assert_string_equal(healths(w), "web:30999 2 (2+0) ");
+	make_endpoint(slice, "10.0.0.3")->node_name = "node-2";
+	make_endpoint(slice, "10.0.0.4");
+	make_here(slice, "10.0.0.5")->ready = MAYBE_FALSE;
+	assert_string_equal(healths(w), "web:30999 2 (2+0) ");
+	/* Terminating ones count only where they are ready: publishNotReadyAddresses. */
+	endpoint = make_here(slice, "10.0.0.6");
+	endpoint->terminating = MAYBE_TRUE;
+	assert_string_equal(healths(w), "web:30999 3 (3+0) ");
+	endpoint->ready = MAYBE_FALSE;
+	assert_string_equal(healths(w), "web:30999 2 (2+0) ");
+	/* An IPv6 slice is nothing to a Service without an IPv6 clusterIP. */
+	make_here(make_ports(w, "web-6", FAMILY_IPV6, 8080, 8081), "fd00::1");
+	assert_string_equal(healths(w), "web:30999 2 (2+0) ");
+	service->service.cluster_ips[service->service.n_cluster_ips++] = make_addr("fd00:10:96::1");
+	assert_string_equal(healths(w), "web:30999 3 (2+1) ");
+	world_free(w);
+}
+
+static void s26_those_that_take_nothing_new_do_not_count(void **state)
+{
+	struct world *w = world_new();
+	struct endpoint *endpoint;
+	struct object *slice;
+
+	make_balanced(w, "web", "10.96.0.1", 30999);
+	slice = make_ports(w, "web-1", FAMILY_IPV4, 8080, 8081);
+	endpoint = make_here(slice, "10.0.0.1");
+	endpoint->ready = MAYBE_FALSE;
+	endpoint->terminating = MAYBE_TRUE;
+	assert_string_equal(healths(w), "web:30999 0 (0+0) ");
+	/* ... while it still serves (SEMANTICS 10) */
+	assert_string_equal(backends_of(w, &w->wanted->services[0]), "10.0.0.1:8080 hCLt | usable");
+	endpoint->ready = MAYBE_TRUE;
+	endpoint->terminating = MAYBE_FALSE;
+	assert_string_equal(healths(w), "web:30999 1 (1+0) ");
+	annotate(slice, "shunt.io/weight", "0");
+	assert_string_equal(healths(w), "web:30999 0 (0+0) ");
+	world_free(w);
+}
+
+static void s26_services_without_a_health_check(void **state)
+{
+	struct world *w = world_new();
+	struct object *object;
+
+	make_balanced(w, "cluster", "10.96.0.1", 30991)->service.external_policy = POLICY_CLUSTER;
+	make_balanced(w, "nodeport", "10.96.0.2", 30992)->service.type = SERVICE_NODE_PORT;
+	make_balanced(w, "none", "10.96.0.3", 0);
+	object = make_balanced(w, "others", "10.96.0.4", 30994);
+	make_label(object, &object->meta.labels, "service.kubernetes.io/service-proxy-name", "x");
+	make_balanced(w, "web", "10.96.0.5", 30995);
+	/* What others have on this node is not the next one's. */
+	make_here(make_slice(&w->set, "cluster-1", "cluster", FAMILY_IPV4, 80), "10.0.0.1");
+	object = make_slice(&w->set, "none-1", "none", FAMILY_IPV4, 80);
+	object->slice.ports[0].name = "http";
+	make_here(object, "10.0.0.1");
+	assert_string_equal(healths(w), "web:30995 0 (0+0) ");
+	world_free(w);
+}
+
+static void s26_a_port_answers_for_one_service(void **state)
+{
+	struct world *w = world_new();
+
+	make_balanced(w, "b", "10.96.0.2", 30999);
+	make_balanced(w, "a", "10.96.0.1", 30999);
+	make_balanced(w, "c", "10.96.0.3", 31000);
+	make_balanced(w, "d", "10.96.0.4", 31001)->service.ports[1].node_port = 31000;
+	assert_string_equal(healths(w), "a:30999 0 (0+0) d:31001 0 (0+0) ");
+	assert_int_equal(w->wanted->n_notes, 2);
+	assert_string_equal(w->wanted->notes[0],
+			    "Service default/b: healthCheckNodePort 30999 is the "
+			    "healthCheckNodePort of Service default/a already; not answered");
+	assert_string_equal(w->wanted->notes[1],
+			    "Service default/c: healthCheckNodePort 31000 is the nodePort of "
+			    "Service default/d already; not answered");
+	world_free(w);
+}
+
+/* ---- weights, algorithm ---------------------------------------------------------------- */
 
 static void weights_the_most_specific_counts(void **state)
 {
@@ -1051,6 +1268,12 @@ int main(void)
 		cmocka_unit_test(s17_source_ranges_guard_load_balancers_by_family),
 		cmocka_unit_test(s18_affinity),
 		cmocka_unit_test(s23_endpoints_that_take_nothing_new_are_listed),
+		cmocka_unit_test(s25_sctp_endpoints_have_the_services_port),
+		cmocka_unit_test(s25_sctp_node_ports),
+		cmocka_unit_test(s26_distinct_local_ready_addresses),
+		cmocka_unit_test(s26_those_that_take_nothing_new_do_not_count),
+		cmocka_unit_test(s26_services_without_a_health_check),
+		cmocka_unit_test(s26_a_port_answers_for_one_service),
 		cmocka_unit_test(weights_the_most_specific_counts),
 		cmocka_unit_test(weight_0_takes_no_new_connections),
 		cmocka_unit_test(algorithms),

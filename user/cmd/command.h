@@ -77,6 +77,7 @@ int check_run(struct invocation *inv, struct err *err);
 int get_run(struct invocation *inv, struct err *err);
 void get_help(struct invocation *inv);
 int test_run(struct invocation *inv, struct err *err);
+int agent_run(struct invocation *inv, struct err *err);
 int trace_run(struct invocation *inv, struct err *err);
 int version_run(struct invocation *inv, struct err *err);
 int help_run(struct invocation *inv, struct err *err);

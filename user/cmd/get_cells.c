@@ -76,6 +76,8 @@ const char *service_port_format(const struct sh_meta_service *service,
 	if (service->port_name[0])
 		(void)snprintf(buf, SERVICE_PORT_STRLEN, "%s/%s:%s", service->ns, service->name,
 			       service->port_name);
+	else if (!service->port)
+		(void)snprintf(buf, SERVICE_PORT_STRLEN, "%s/%s", service->ns, service->name);
 	else
 		(void)snprintf(buf, SERVICE_PORT_STRLEN, "%s/%s:%u", service->ns, service->name,
 			       service->port);

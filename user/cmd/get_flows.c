@@ -141,7 +141,8 @@ static const struct column drop_columns[N_DROP_COLUMNS] = {
 	[DROP_NAMESPACE] = { NULL, "namespace", COLUMN_TEXT, 0, "null where none was found yet" },
 	[DROP_SERVICE] = { NULL, "service", COLUMN_TEXT, 0, "null where none was found yet" },
 	[DROP_SERVICE_PORT] = { "SERVICE", NULL, COLUMN_TEXT, 0, NULL },
-	[DROP_PORT] = { NULL, "port", COLUMN_NUMBER, 0, "the Service's port, or 0" },
+	[DROP_PORT] = { NULL, "port", COLUMN_NUMBER, 0,
+			"the Service's port; 0: it has none such, or no Service was found" },
 	[DROP_PACKETS] = { "PACKETS", "packets", COLUMN_NUMBER, 0, "or connect() calls" },
 	[DROP_LAST] = { "LAST", "last", COLUMN_AGE, 0, "ago" },
 	[DROP_MEANING] = { "MEANING", "meaning", COLUMN_TEXT, COLUMN_WIDE, "of the reason" },
@@ -213,7 +214,29 @@ static int drop_cmp(const void *a, const void *b)
 		cmp = strcmp(x->service.name, y->service.name);
 	if (!cmp)
 		cmp = (int)x->service.port - (int)y->service.port;
+	if (!cmp)
+		cmp = strcmp(x->service.port_name, y->service.port_name);
 	return cmp ? cmp : (int)x->view.reason - (int)y->view.reason;
+}
+
+/* One row for what reads the same: both families count apart. */
+static void drops_merge(struct drops *drops)
+{
+	struct drop *last = drops->v;
+	size_t i, n = drops->n;
+
+	for (i = 1; i < n; i++) {
+		const struct drop_view *view = &drops->v[i].view;
+
+		if (drop_cmp(last, &drops->v[i]) != 0) {
+			*++last = drops->v[i];
+			continue;
+		}
+		drops->n--;
+		last->view.packets += view->packets;
+		if (view->age_ms < last->view.age_ms)
+			last->view.age_ms = view->age_ms;
+	}
 }
 
 int get_drops(struct get *get, struct err *err)
@@ -227,6 +250,7 @@ int get_drops(struct get *get, struct err *err)
 		ret = err_system(err, ret, "read the counters of drops");
 	if (drops.n)
 		qsort(drops.v, drops.n, sizeof(*drops.v), drop_cmp);
+	drops_merge(&drops);
 	for (i = 0; !ret && i < drops.n; i++) {
 		ret = drop_row(get, &drops.v[i]);
 		if (ret)

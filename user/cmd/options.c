@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ptest/run.h"
-#include "util/nearest.h"
 
 /* One option being set: which, to what, where. */
 struct option_call {
@@ -257,6 +256,44 @@ static int set_snat_ports(const struct option_call *call, struct err *err)
 	return 0;
 }
 
+/*
+ * "10.0.0.1:80", "[fd00::1]:80", ":80" (every address of both families).
+ * Nothing, as kube-proxy has it, and port 0 are nowhere.
+ */
+static bool listen_parse(const char *text, struct settings_listen *out)
+{
+	const char *colon = strrchr(text, ':');
+	struct settings_listen listen = { 0 };
+	bool bracket = text[0] == '[';
+	char addr[ADDR_STRLEN + 2];
+	uint32_t port = 0;
+	size_t len;
+
+	if (*text) {
+		len = colon ? (size_t)(colon - text) : sizeof(addr);
+		if (len >= sizeof(addr) || (bracket && (len < 2 || text[len - 1] != ']')))
+			return false;
+		(void)snprintf(addr, sizeof(addr), "%.*s", (int)(len - (bracket ? 2 : 0)),
+			       text + (bracket ? 1 : 0));
+		if (len && (addr_parse(addr, &listen.addr) ||
+			    bracket != (addr_family(&listen.addr) == FAMILY_IPV6)))
+			return false;
+		if (!number_parse(colon + 1, strlen(colon + 1), 0, UINT16_MAX, &port))
+			return false;
+	}
+	listen.port = (uint16_t)port;
+	*out = listen;
+	return true;
+}
+
+static int set_listen(const struct option_call *call, struct err *err)
+{
+	if (listen_parse(call->value, (struct settings_listen *)call->field))
+		return 0;
+	return refuse(call, err,
+		      "ADDR:PORT, like 0.0.0.0:10256, [::1]:10256 or :10256 (\"\" or port 0: off)");
+}
+
 /* ---- the table ------------------------------------------------------------ */
 
 static const struct option_word output_words[] = {
@@ -344,32 +381,36 @@ const struct option options[] = {
 	{ "node-name", 0, "NAME", OPTIONS_CONTROL, .set = set_text, SETTINGS(node_name),
 	  .help = "which Node this is (default the host's name)" },
 	{ "service-cidr", 0, "CIDR,...", OPTIONS_CONTROL, .set = set_service_cidr,
-	  SETTINGS(service_cidrs),
+	  SETTINGS(service_cidrs), .reloadable = true,
 	  .help = "where ClusterIPs come from (default 10.96.0.0/16,fd00:10:96::/112)" },
 	{ "cluster-cidr", 0, "CIDR,...", OPTIONS_CONTROL, .set = set_cluster_cidr,
-	  SETTINGS(cluster_cidrs),
+	  SETTINGS(cluster_cidrs), .reloadable = true,
 	  .help = "where the cluster's pods have their addresses (default none)" },
 	{ "nodeport-addresses", 0, "primary|CIDR,...", OPTIONS_CONTROL,
-	  .set = set_nodeport_addresses, SETTINGS(nodeport_nets),
+	  .set = set_nodeport_addresses, SETTINGS(nodeport_nets), .reloadable = true,
 	  .help = "at which of the node's addresses nodePorts are served (default primary)" },
 	{ "masquerade-all", 0, NULL, OPTIONS_CONTROL, .set = set_flag, SETTINGS(masquerade_all),
+	  .reloadable = true,
 	  .help = "replace the client's address wherever kube-proxy's --masquerade-all does" },
 	{ "ping-vips", 0, NULL, OPTIONS_CONTROL, .set = set_flag, SETTINGS(ping_vips),
+	  .reloadable = true,
 	  .help = "answer pings of ClusterIPs and load-balancer addresses that have an endpoint "
 		  "(default true)" },
 	{ "devices", 0, "PATTERN,...", OPTIONS_DATAPATH, .set = set_devices, SETTINGS(devices),
+	  .reloadable = true,
 	  .help = "uplinks, as shell patterns (default those with a default route)" },
 	{ "workload-devices", 0, "PATTERN,...", OPTIONS_DATAPATH, .set = set_workload_devices,
-	  SETTINGS(workload_devices),
+	  SETTINGS(workload_devices), .reloadable = true,
 	  .help = "pods' devices, as shell patterns (default all veths)" },
 	{ "cgroup", 0, "DIR", OPTIONS_DATAPATH, .set = set_text, SETTINGS(cgroup),
 	  .help = "the cgroup v2 whose sockets are served (default the root)" },
 	{ "socket-lb", 0, "on|host|off", OPTIONS_DATAPATH, .set = set_word, SETTINGS(socket_lb),
-	  .words = socket_lb_words,
+	  .words = socket_lb_words, .reloadable = true,
 	  .help = "translate sockets' addresses at connect(): all, the host's own, none (default "
 		  "on)" },
 	{ "xdp", 0, "auto|native|generic|off", OPTIONS_DATAPATH, .set = set_word, SETTINGS(xdp),
-	  .words = xdp_words, .help = "how XDP is attached to uplinks (default auto)" },
+	  .words = xdp_words, .reloadable = true,
+	  .help = "how XDP is attached to uplinks (default auto)" },
 	{ "snat-ports", 0, "MIN-MAX", OPTIONS_DATAPATH, .set = set_snat_ports, SETTINGS(snat_min),
 	  .help = "source ports of masqueraded flows whose own is taken (default 49152-65535)" },
 	{ "max-frontends", 0, "N", OPTIONS_DATAPATH, SIZE(max_frontends, 1u << 24),
@@ -385,6 +426,24 @@ const struct option options[] = {
 	  .help = "room for IPv6 flow entries, two a connection (default 262144)" },
 	{ "max-sockets", 0, "N", OPTIONS_DATAPATH, SIZE(max_sockets, 1u << 24),
 	  .help = "room for sockets and their virtual addresses (default 65536)" },
+	{ "manifests", 0, "DIR", OPTIONS_AGENT, .set = set_text, SETTINGS(manifests),
+	  .help = "follow the manifests in this folder instead of a cluster" },
+	{ "kubeconfig", 0, "FILE", OPTIONS_AGENT, .set = set_text, SETTINGS(kubeconfig),
+	  .help = "follow the cluster that this file leads to (default that of the pod)" },
+	{ "kube-context", 0, "NAME", OPTIONS_AGENT, .set = set_text, SETTINGS(kube_context),
+	  .help = "which context of the kubeconfig (default its current one)" },
+	{ "config", 0, "FILE", OPTIONS_AGENT, .set = set_text, SETTINGS(config),
+	  .help = "more options: an AgentConfiguration, or a KubeProxyConfiguration" },
+	{ "healthz-bind-address", 0, "ADDR:PORT", OPTIONS_AGENT, .set = set_listen,
+	  SETTINGS(healthz),
+	  .help = "where /healthz and /livez are served (default 0.0.0.0:10256; \"\" or port 0: "
+		  "nowhere)" },
+	{ "metrics-bind-address", 0, "ADDR:PORT", OPTIONS_AGENT, .set = set_listen,
+	  SETTINGS(metrics),
+	  .help = "where /metrics is served (default 127.0.0.1:10249; \"\" or port 0: nowhere)" },
+	{ "cleanup-on-exit", 0, NULL, OPTIONS_AGENT, .set = set_flag, SETTINGS(cleanup_on_exit),
+	  .reloadable = true,
+	  .help = "on SIGTERM remove everything from the kernel instead of leaving it at work" },
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -447,6 +506,26 @@ static const struct option *find_name(const char *name, size_t len)
 			return &options[i];
 	}
 	return NULL;
+}
+
+const struct option *options_find(const char *name)
+{
+	return find_name(name, strlen(name));
+}
+
+bool options_reloadable(const struct option *option)
+{
+	return option->reloadable;
+}
+
+void options_offer(struct nearest *nearest, unsigned int groups)
+{
+	size_t i;
+
+	for (i = 0; i < N_OPTIONS; i++) {
+		if (!options[i].in_request && options[i].group & groups)
+			nearest_offer(nearest, options[i].name);
+	}
 }
 
 static int unknown_option(const char *name, size_t len, bool settings_only, struct err *err)

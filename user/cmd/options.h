@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every option there is, in one table: the command line, a packet test's
- * `options:` and what an instance was started with are read through it, and
- * --help is printed from it.
+ * Every option there is, in one table: the command line, the environment, a
+ * configuration file, a packet test's `options:` and what an instance was
+ * started with are read through it, and --help is printed from it.
  */
 #ifndef SHUNT_USER_OPTIONS_H
 #define SHUNT_USER_OPTIONS_H
@@ -14,6 +14,7 @@
 #include "model/settings.h"
 #include "util/arena.h"
 #include "util/err.h"
+#include "util/nearest.h"
 #include "util/output.h"
 
 /* Which verbs take an option: a command's mask names its groups. */
@@ -28,7 +29,12 @@ enum option_group {
 	OPTIONS_DATAPATH = 0x80, /* devices, modes, sizes */
 	OPTIONS_TEST = 0x100,	 /* --hook */
 	OPTIONS_TRACE = 0x200,	 /* --from, --src, --dst, --proto */
+	OPTIONS_AGENT = 0x400,	 /* sources, configuration file, servers */
 };
+
+/* All that the agent takes, and so what its configuration file may say. */
+#define OPTIONS_OF_AGENT \
+	(OPTIONS_AGENT | OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_CONTROL | OPTIONS_DATAPATH)
 
 /* What a command line says besides settings. Arrays and strings: the arena's or argv's. */
 struct request {
@@ -73,6 +79,7 @@ struct option {
 	const char *arg;    /* as --help shows it; NULL: a flag, which takes =true or =false */
 	unsigned int group; /* enum option_group, one bit */
 	bool in_request;    /* fills in struct request, not struct settings */
+	bool reloadable;    /* a running agent can take another value over */
 	int (*set)(const struct option_call *call, struct err *err);
 	size_t offset;			 /* of the field */
 	uint32_t min, max;		 /* of a number */
@@ -82,6 +89,12 @@ struct option {
 
 extern const struct option options[];
 size_t options_count(void);
+/* Of the long name @name, or NULL. */
+const struct option *options_find(const char *name);
+/* Can a running agent take another value over (SIGHUP)? The rest needs a restart. */
+bool options_reloadable(const struct option *option);
+/* Offer the names of the options that are settings of one of @groups. */
+void options_offer(struct nearest *nearest, unsigned int groups);
 
 /*
  * Set one option by its long name, as a packet test or a stored setting gives

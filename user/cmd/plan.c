@@ -87,30 +87,84 @@ void plan_print_notes(const struct wanted *wanted)
 		(void)fprintf(stderr, "shunt: %zu more notes\n", wanted->n_notes_more);
 }
 
-int plan_resolve(const struct object_set *objects, const struct settings *settings, bool on_node,
-		 struct wanted **out, struct err *err)
+static int node_name(const struct settings *settings, struct utsname *host, const char **out,
+		     struct err *err)
+{
+	int ret = 0;
+
+	*out = settings->node_name;
+	if (!*out) {
+		ret = host_name(host, err);
+		*out = host->nodename;
+	}
+	return ret;
+}
+
+int plan_node_name(struct settings *settings, struct arena *arena, struct err *err)
+{
+	struct utsname host = { 0 };
+	const char *name;
+	int ret;
+
+	ret = node_name(settings, &host, &name, err);
+	if (ret || settings->node_name)
+		return ret;
+	settings->node_name = arena_strdup(arena, name);
+	return settings->node_name ? 0 : err_system(err, -ENOMEM, "ask for the host's name");
+}
+
+static int find_addrs(const struct object_set *objects, const struct settings *settings,
+		      const char *name, struct node_addrs *out, struct err *err)
+{
+	if (settings->nodeport_addresses == NODEPORT_PRIMARY)
+		addrs_of_node(objects, name, out);
+	return out->n ? 0 : addrs_of_devices(settings, out, err);
+}
+
+int plan_nodeaddrs(const struct object_set *objects, const struct settings *settings,
+		   struct sh_addr *out, size_t *n_out, struct err *err)
 {
 	struct node_addrs addrs = { .n = 0 };
 	struct utsname host = { 0 };
-	struct resolve_opts opts = {
-		.node_name = settings->node_name,
+	const char *name;
+	int ret;
+
+	ret = node_name(settings, &host, &name, err);
+	if (!ret)
+		ret = find_addrs(objects, settings, name, &addrs, err);
+	memcpy(out, addrs.v, addrs.n * sizeof(*out));
+	*n_out = addrs.n;
+	return ret;
+}
+
+int plan_resolve_as(const struct object_set *objects, const struct settings *settings,
+		    const struct plan_opts *opts, struct wanted **out, struct err *err)
+{
+	struct node_addrs addrs = { .n = 0 };
+	struct utsname host = { 0 };
+	struct resolve_opts as = {
 		.nodeaddrs = addrs.v,
 		.service_cidrs = settings->service_cidrs,
 		.n_service_cidrs = settings->n_service_cidrs,
 		.cluster_cidrs = settings->cluster_cidrs,
 		.n_cluster_cidrs = settings->n_cluster_cidrs,
-		.own_control_plane = true,
+		.own_control_plane = !opts->cluster,
 	};
-	int ret = 0;
+	int ret;
 
-	if (!opts.node_name) {
-		ret = host_name(&host, err);
-		opts.node_name = host.nodename;
-	}
-	if (!ret && settings->nodeport_addresses == NODEPORT_PRIMARY)
-		addrs_of_node(objects, opts.node_name, &addrs);
-	if (!ret && !addrs.n && on_node)
-		ret = addrs_of_devices(settings, &addrs, err);
-	opts.n_nodeaddrs = addrs.n;
-	return ret ? ret : resolve(objects, &opts, out, err);
+	ret = node_name(settings, &host, &as.node_name, err);
+	if (!ret && opts->on_node)
+		ret = find_addrs(objects, settings, as.node_name, &addrs, err);
+	else if (!ret && settings->nodeport_addresses == NODEPORT_PRIMARY)
+		addrs_of_node(objects, as.node_name, &addrs);
+	as.n_nodeaddrs = addrs.n;
+	return ret ? ret : resolve(objects, &as, out, err);
+}
+
+int plan_resolve(const struct object_set *objects, const struct settings *settings, bool on_node,
+		 struct wanted **out, struct err *err)
+{
+	const struct plan_opts opts = { .on_node = on_node };
+
+	return plan_resolve_as(objects, settings, &opts, out, err);
 }

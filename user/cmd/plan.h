@@ -6,18 +6,30 @@
 #include "model/objects.h"
 #include "model/settings.h"
 #include "model/wanted.h"
+#include "util/arena.h"
 #include "util/err.h"
 
 /* allocate() with the settings' CIDRs and Kubernetes' range of nodePorts. */
 int plan_allocate(struct object_set *next, const struct object_set *prev,
 		  const struct settings *settings, struct err *err);
 
-/*
- * resolve() as this node. @on_node: look at this machine's devices for what the
- * Node object leaves out; a mere check does without.
- */
+/* settings->node_name, if it is not given: the host's, in @arena. */
+int plan_node_name(struct settings *settings, struct arena *arena, struct err *err);
+
+struct plan_opts {
+	bool cluster; /* a cluster's control plane made the objects: there is no other to be */
+	bool on_node; /* look at this machine's devices for what the Node object leaves out */
+};
+
+/* resolve() as this node. */
+int plan_resolve_as(const struct object_set *objects, const struct settings *settings,
+		    const struct plan_opts *opts, struct wanted **out, struct err *err);
+/* The same without a cluster. */
 int plan_resolve(const struct object_set *objects, const struct settings *settings, bool on_node,
 		 struct wanted **out, struct err *err);
+/* *@n_out addresses at which this node serves nodePorts, SH_NODEADDRS_MAX at most. */
+int plan_nodeaddrs(const struct object_set *objects, const struct settings *settings,
+		   struct sh_addr *out, size_t *n_out, struct err *err);
 /* What was left out and why, on standard error. */
 void plan_print_notes(const struct wanted *wanted);
 

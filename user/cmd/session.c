@@ -2,6 +2,7 @@
 #include "cmd/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,6 +68,8 @@ static int publish(struct session *session, const struct object_set *objects,
 		plan_print_notes(wanted);
 	if (!ret)
 		ret = dataplane_publish(session->dp, wanted, &result, err);
+	if (!ret && result.sockets_err.msg[0])
+		(void)fprintf(stderr, "shunt: note: %s\n", result.sockets_err.msg);
 	wanted_free(wanted);
 	return ret;
 }

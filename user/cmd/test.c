@@ -11,6 +11,7 @@
 
 #include "cmd/manifests.h"
 #include "cmd/plan.h"
+#include "cmd/rehearse.h"
 #include "ptest/report.h"
 #include "ptest/sandbox.h"
 #include "source/check.h"
@@ -314,80 +315,6 @@ static void suites_done(struct suites *suites)
 
 /* ---- running ------------------------------------------------------------------------ */
 
-/* What the node has to know: its pods are those who are clients, and the backends here. */
-static size_t pods_of(const struct suite *suite, const struct wanted *wanted, struct sh_addr *out)
-{
-	size_t i, j, n = 0;
-
-	for (i = 0; i < suite->file->n_flows; i++) {
-		const struct ptest_flow *flow = &suite->file->flows[i];
-
-		if (flow->from != PTEST_POD)
-			continue;
-		if (out)
-			out[n] = flow->src;
-		n++;
-	}
-	for (i = 0; i < wanted->n_services; i++) {
-		for (j = 0; j < wanted->services[i].n_backends; j++) {
-			const struct want_backend *backend = &wanted->services[i].backends[j];
-
-			if (!backend->local)
-				continue;
-			if (out)
-				out[n] = backend->addr;
-			n++;
-		}
-	}
-	return n;
-}
-
-static struct network_addrs own_addrs(const struct suite *suite)
-{
-	const struct object *node =
-		object_set_find(&suite->objects, KIND_NODE, "", suite->file->node);
-	struct network_addrs addrs = { 0 };
-
-	if (node) {
-		addrs.own = node->node.internal_ips;
-		addrs.n_own = node->node.n_internal_ips;
-	}
-	return addrs;
-}
-
-/* The node's network first: which addresses serve nodePorts is read from its devices. */
-static int prepare(struct rig *rig, const struct suite *suite, struct wanted **out, struct err *err)
-{
-	struct network_addrs addrs = own_addrs(suite);
-	struct sh_addr *pods = NULL;
-	struct wanted *wanted = NULL;
-	int ret;
-
-	ret = network_set(rig_network(rig), &addrs, err);
-	if (!ret)
-		ret = plan_resolve(&suite->objects, &suite->settings, true, &wanted, err);
-	if (ret)
-		goto out;
-	addrs.n_pods = pods_of(suite, wanted, NULL);
-	pods = calloc(addrs.n_pods + 1, sizeof(*pods));
-	if (!pods) {
-		ret = err_system(err, -ENOMEM, "make the test's network");
-		goto out;
-	}
-	(void)pods_of(suite, wanted, pods);
-	addrs.pods = pods;
-	ret = network_set(rig_network(rig), &addrs, err);
-	if (!ret)
-		ret = rig_publish(rig, &suite->settings, wanted, err);
-out:
-	free(pods);
-	if (ret)
-		wanted_free(wanted);
-	else
-		*out = wanted;
-	return ret;
-}
-
 static void explain_skip(struct ptest_result *result, const struct ptest_flow *flow)
 {
 	if (result->skipped)
@@ -424,15 +351,23 @@ static int run_flows(struct rig *rig, const struct suites *suites, const struct 
 static int run_suite(struct rig *rig, const struct suites *suites, const struct suite *suite,
 		     struct report *report, struct err *err)
 {
+	const struct ptest_file *file = suite->file;
+	const struct rehearsal rehearsal = {
+		.objects = &suite->objects,
+		.settings = &suite->settings,
+		.node = object_set_find(&suite->objects, KIND_NODE, "", file->node),
+		.flows = file->flows,
+		.n_flows = file->n_flows,
+	};
 	struct wanted *wanted = NULL;
 	const size_t failed = report->failed;
 	int ret;
 
-	ret = prepare(rig, suite, &wanted, err);
+	ret = rehearse(rig, &rehearsal, &wanted, err);
 	if (!ret)
 		ret = run_flows(rig, suites, suite, report, err);
 	if (ret)
-		err_prefix(err, "%s", suite->file->path);
+		err_prefix(err, "%s", file->path);
 	else if (report->failed > failed)
 		plan_print_notes(wanted);
 	wanted_free(wanted);

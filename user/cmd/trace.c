@@ -10,6 +10,7 @@
 #include "cmd/command.h"
 #include "cmd/manifests.h"
 #include "cmd/plan.h"
+#include "cmd/rehearse.h"
 #include "ptest/sandbox.h"
 
 struct tracing {
@@ -135,60 +136,6 @@ static const struct object *this_node(const struct tracing *tracing)
 									  : NULL;
 }
 
-/* The client, if it is a pod, and every backend here. */
-static size_t pods_of(const struct tracing *tracing, const struct wanted *wanted,
-		      struct sh_addr *out)
-{
-	size_t i, j, n = 0;
-
-	if (tracing->question.from == PTEST_POD) {
-		if (out)
-			out[n] = tracing->question.src;
-		n++;
-	}
-	for (i = 0; i < wanted->n_services; i++) {
-		for (j = 0; j < wanted->services[i].n_backends; j++) {
-			if (!wanted->services[i].backends[j].local)
-				continue;
-			if (out)
-				out[n] = wanted->services[i].backends[j].addr;
-			n++;
-		}
-	}
-	return n;
-}
-
-/* The node's network first: which addresses serve nodePorts is read from its devices. */
-static int prepare(struct tracing *tracing, struct rig *rig, struct wanted **out, struct err *err)
-{
-	const struct settings *settings = &tracing->inv->settings;
-	const struct object *node = this_node(tracing);
-	struct network_addrs addrs = { 0 };
-	struct sh_addr *pods = NULL;
-	int ret;
-
-	if (node) {
-		addrs.own = node->node.internal_ips;
-		addrs.n_own = node->node.n_internal_ips;
-	}
-	ret = network_set(rig_network(rig), &addrs, err);
-	if (!ret)
-		ret = plan_resolve(&tracing->objects, settings, true, out, err);
-	if (ret)
-		return ret;
-	addrs.n_pods = pods_of(tracing, *out, NULL);
-	pods = calloc(addrs.n_pods + 1, sizeof(*pods));
-	if (!pods)
-		return err_system(err, -ENOMEM, "make the trace's network");
-	(void)pods_of(tracing, *out, pods);
-	addrs.pods = pods;
-	ret = network_set(rig_network(rig), &addrs, err);
-	if (!ret)
-		ret = rig_publish(rig, settings, *out, err);
-	free(pods);
-	return ret;
-}
-
 static struct trace_place place_of(const struct tracing *tracing, struct rig *rig)
 {
 	bool pod = tracing->question.from == PTEST_POD;
@@ -206,22 +153,29 @@ static struct trace_place place_of(const struct tracing *tracing, struct rig *ri
 
 static int trace_manifests(struct tracing *tracing, int cgroup_fd, struct err *err)
 {
-	const struct object *node = this_node(tracing);
+	const struct trace_question *question = &tracing->question;
+	const struct ptest_flow flow = { .from = question->from, .src = question->src };
+	struct settings *settings = &tracing->inv->settings;
+	const struct rehearsal rehearsal = { .objects = &tracing->objects,
+					     .settings = settings,
+					     .node = this_node(tracing),
+					     .flows = &flow,
+					     .n_flows = 1 };
 	struct wanted *wanted = NULL;
 	struct trace_place place;
 	struct rig *rig = NULL;
 	int ret;
 
-	if (!tracing->inv->settings.node_name && node)
-		tracing->inv->settings.node_name = node->meta.name;
+	if (!settings->node_name && rehearsal.node)
+		settings->node_name = rehearsal.node->meta.name;
 	ret = rig_new(&rig, cgroup_fd, err);
 	if (ret)
 		return ret;
 	rig_keep_trace(rig);
-	ret = prepare(tracing, rig, &wanted, err);
+	ret = rehearse(rig, &rehearsal, &wanted, err);
 	if (!ret) {
 		place = place_of(tracing, rig);
-		ret = ask(tracing, rig, tracing->question.from == PTEST_NODE ? NULL : &place, err);
+		ret = ask(tracing, rig, question->from == PTEST_NODE ? NULL : &place, err);
 	}
 	rig_free(rig);
 	wanted_free(wanted);

@@ -131,8 +131,7 @@ static int by_id_make(struct by_id *by_id, struct publisher *publisher)
 	if (!by_id->v)
 		return -ENOMEM;
 	for (group = publisher->groups; group; group = group->hh.next) {
-		DL_FOREACH(group->services, entry)
-		{
+		DL_FOREACH(group->services, entry) {
 			by_id->v[entry->id].service = entry;
 			by_id->v[entry->id].group = group;
 		}
@@ -148,7 +147,7 @@ static struct service_entry *service_of(const struct by_id *by_id, uint32_t id)
 /* Whose an entry of that service id is; the next publish takes out strays. */
 static struct service_group *group_of(const struct by_id *by_id, uint32_t id)
 {
-	return service_of(by_id, id) ? by_id->v[id].group : &by_id->publisher->others;
+	return service_of(by_id, id) ? by_id->v[id].group : &by_id->publisher->strays;
 }
 
 static int adopt_frontend(void *arg, const void *key, const void *value)
@@ -344,6 +343,7 @@ void publisher_free(struct publisher *publisher)
 	filter_free(publisher->filter);
 	free(publisher->free_backends);
 	free(publisher->gone);
+	sweep_done(&publisher->sweep);
 	retired_done(&publisher->waiting);
 	retired_done(&publisher->in_hand);
 	grace_done(publisher);

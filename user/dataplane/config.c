@@ -7,16 +7,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "dataplane/probe.h"
+#include "dataplane/sockets.h"
 #include "dataplane/sysctl.h"
-
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71 /* Linux 5.14; Debian 12's libc has it, others may not */
-#endif
 
 /* Idle times after which a flow may go, in seconds: those of nf_conntrack under kube-proxy. */
 #define EXPIRE_NEW	   60
@@ -67,20 +62,6 @@ static int config_seed(struct sh_config *config, struct err *err)
 	for (i = 0; i < sizeof(config->seed) / sizeof(config->seed[0]); i++)
 		config->seed[i] |= 1; /* an even factor would lose bits */
 	return 0;
-}
-
-static int config_netns(struct sh_config *config, struct err *err)
-{
-	socklen_t len = sizeof(config->netns_cookie);
-	int fd, ret = 0;
-
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_system(err, -errno, "open a socket");
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &config->netns_cookie, &len))
-		ret = err_system(err, -errno, "ask for this network namespace's cookie");
-	close(fd);
-	return ret;
 }
 
 /* Does bpf_l4_csum_replace() take BPF_F_IPV6? Ask it, with a packet of zeros. */
@@ -136,9 +117,9 @@ int config_make(const struct settings *settings, struct sh_config *out, struct e
 	ret = config_seed(&config, err);
 	if (ret)
 		return ret;
-	ret = config_netns(&config, err);
+	ret = netns_cookie(&config.netns_cookie);
 	if (ret)
-		return ret;
+		return err_system(err, ret, "ask for this network namespace's cookie");
 	ret = sysctl_local_ports(&host, err);
 	if (ret)
 		return ret;

@@ -6,8 +6,10 @@
  *   load.c     opens, sizes, loads, pins; adopts what is pinned
  *   publish.c  wanted -> plan -> map writes
  *   retire.c   what was withdrawn is freed; flows that are over go
+ *   sockets.c  ends the sockets of removed backends
  *   attach.c   programs to devices and cgroups
  *   inspect.c  reads what the kernel holds, for `get`
+ *   counts.c   numbers about all of it, for /metrics
  *   replica.c  a copy of what the kernel holds, for `trace`
  */
 #ifndef SHUNT_USER_DATAPLANE_H
@@ -39,15 +41,28 @@ enum dataplane_mode {
 int dataplane_open(struct dataplane **out, enum dataplane_mode mode,
 		   const struct settings *settings, struct err *err);
 void dataplane_close(struct dataplane *dp); /* pins stay; NULL is fine */
+/*
+ * A writer's programs as other settings have them, over the same maps: dataplane_attach()
+ * puts them in force. @return 0, or a negative errno: all is as it was
+ */
+int dataplane_reload(struct dataplane *dp, const struct settings *settings, struct err *err);
 
 /* ---- publish.c: writer ---- */
+
+/* Sockets that were told that their backend is gone: sockets.c. */
+struct sockets_ended {
+	size_t tcp, udp;
+};
 
 struct publish_result {
 	size_t services_added, services_changed, services_removed;
 	size_t backends_added, backends_changed, backends_removed;
 	/* Frontends left out: a Service outside this publish has them. Only where names were given. */
 	size_t conflicts;
-	size_t flows_ended; /* of backends that were removed; by dataplane_publish() */
+	/* Of backends that were removed; by dataplane_publish() */
+	size_t flows_ended;
+	struct sockets_ended sockets;
+	struct err sockets_err; /* why not all of these; its msg is empty: they were */
 };
 
 /*
@@ -90,16 +105,27 @@ struct sweep_result {
 	size_t ended;	/* flows of backends that are gone */
 };
 
+struct retire_result {
+	struct sweep_result swept;
+	struct sockets_ended sockets;
+	struct err sockets_err; /* why not all of them; its msg is empty: they were */
+};
+
 /* All of the steps below, and no return before they are done. */
-int dataplane_retire(struct dataplane *dp, struct sweep_result *out, struct err *err);
+int dataplane_retire(struct dataplane *dp, struct retire_result *out, struct err *err);
 
 /* Take in hand what publishes have withdrawn. @return false: nothing, or something is in hand */
 bool dataplane_retire_begin(struct dataplane *dp);
 /*
- * Wait until no program uses what is in hand, some 10 ms. The one call that may run on another
- * thread beside all others. @return 0, or a negative errno: to be tried again
+ * Wait until no program uses what is in hand, some 10 ms. This call and the next may run on
+ * another thread beside all others. @return 0, or a negative errno: to be tried again
  */
 int dataplane_retire_grace(struct dataplane *dp, struct err *err);
+/*
+ * Then: end the sockets that shunt connected to the backends in hand. Nothing to do where there
+ * are none, else from 10 ms on. @return as dataplane_end_sockets(); not to be tried again
+ */
+int dataplane_retire_sockets(struct dataplane *dp, struct sockets_ended *out, struct err *err);
 /* Then: tables are free at once, backends when the next pass over the flow tables is over. */
 void dataplane_retire_slots(struct dataplane *dp);
 
@@ -107,6 +133,23 @@ void dataplane_retire_slots(struct dataplane *dp);
 void dataplane_sweep_begin(struct dataplane *dp);
 /* A slice of the pass, of about @budget_ns. @return whether there is more to do */
 bool dataplane_sweep(struct dataplane *dp, uint64_t budget_ns, struct sweep_result *out);
+
+/* ---- flows.c: writer ---- */
+
+/* A route, a neighbour or a link is other than it was: next hops are looked up afresh. */
+void dataplane_route_changed(struct dataplane *dp);
+
+/* ---- sockets.c: writer ---- */
+
+/*
+ * End the sockets that shunt connected to these backends (ids) and that still
+ * are, in every network namespace that a process is in. The backends have to be
+ * out of all tables, and a grace period to have passed; their lines may be free.
+ * @return 0, -EOPNOTSUPP where this kernel can't, -E2BIG (SH_NETNS_MAX) or
+ * another negative errno; *@out is set in any case.
+ */
+int dataplane_end_sockets(struct dataplane *dp, const uint32_t *backend_ids, size_t n,
+			  struct sockets_ended *out, struct err *err);
 
 /* ---- attach.c: writer ---- */
 
@@ -192,6 +235,41 @@ int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view
 
 /* What one service, backend or node id is called; false: nobody knows. */
 bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, struct sh_meta *out);
+
+/* ---- counts.c ---- */
+
+/* Entries of the flow tables by state; a connection has two. */
+struct flow_counts {
+	uint64_t v4[SH_STATES], v6[SH_STATES];
+	uint64_t max4, max6;
+};
+void dataplane_flow_counts(struct dataplane *dp, struct flow_counts *out);
+
+/* By reason. Zeroed by its owner at first, then kept: see there. */
+struct drop_counts {
+	uint64_t packets[SH_REASON_COUNT];  /* never less than before */
+	uint64_t standing[SH_REASON_COUNT]; /* what the map said the last time */
+	uint64_t entries, max;		    /* of the map */
+};
+/*
+ * Add what was dropped since @counts was filled in last. What was counted for a Service
+ * goes with it, hence the memory. @return 0, or a negative errno and nothing has changed
+ */
+int dataplane_drop_counts(struct dataplane *dp, struct drop_counts *counts, struct err *err);
+
+struct fill {
+	uint64_t used, max;
+};
+/* What is published, by the publisher's books. */
+struct dataplane_fill {
+	struct fill frontends, slots, nodeaddrs;
+	struct fill backends; /* those too that are withdrawn and not free yet */
+	uint64_t services, service_ports, endpoints; /* ports and endpoints: of each family */
+	/* Service ports whose policy is Local, with endpoints, and none of them here. */
+	uint64_t no_local_internal, no_local_external;
+};
+/* @return false: @dp is no writer, and keeps no books */
+bool dataplane_fill(const struct dataplane *dp, struct dataplane_fill *out);
 
 /* ---- replica.c ---- */
 

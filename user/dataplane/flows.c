@@ -6,6 +6,8 @@
 #include "dataplane/probe.h"
 #include "dataplane/publisher.h"
 
+#include <sys/mman.h>
+
 struct flow_table flow_table(const struct dataplane *dp, enum family family)
 {
 	bool v6 = family == FAMILY_IPV6;
@@ -25,10 +27,50 @@ struct flow_table flow_table(const struct dataplane *dp, enum family family)
 #define PASS_STAMPS_MAX 256
 #define SWEEP_NO_CLOCK	UINT32_MAX
 
-static struct sh_flow *flow_at(const struct flow_table *table, uint64_t index)
+/* ---- entries ------------------------------------------------------------------- */
+
+#define WINDOW_BYTES (1u << 20)
+
+void sweep_done(struct sweep *sweep)
 {
-	return (void *)(table->entries + index * table->entry_size);
+	if (sweep->window)
+		munmap(sweep->window, sweep->window_len);
+	sweep->window = NULL;
 }
+
+static bool window_has(const struct sweep *sweep, int fd, size_t at)
+{
+	return sweep->window && sweep->window_fd == fd && at >= sweep->window_at &&
+	       at < sweep->window_at + sweep->window_len;
+}
+
+/* @return NULL: it could not be mapped */
+static struct sh_flow *flow_at(struct dataplane *dp, const struct flow_table *table, uint64_t index)
+{
+	const int map = table->family == FAMILY_IPV6 ? DP_MAP_FLOWS6 : DP_MAP_FLOWS4;
+	struct sweep *sweep = &dp->publisher->sweep;
+	const size_t at = index * table->entry_size;
+	void *mem;
+
+	if (table->entries)
+		return (void *)(table->entries + at);
+	if (!window_has(sweep, dp->map_fd[map], at)) {
+		sweep_done(sweep);
+		sweep->window_fd = dp->map_fd[map];
+		sweep->window_at = at / WINDOW_BYTES * WINDOW_BYTES;
+		sweep->window_len = dp->mem_len[map] - sweep->window_at;
+		if (sweep->window_len > WINDOW_BYTES)
+			sweep->window_len = WINDOW_BYTES;
+		mem = mmap(NULL, sweep->window_len, PROT_READ, MAP_SHARED, sweep->window_fd,
+			   (off_t)sweep->window_at);
+		if (mem == MAP_FAILED)
+			return NULL;
+		sweep->window = mem;
+	}
+	return (void *)(sweep->window + (at - sweep->window_at));
+}
+
+/* ---- what is over ---------------------------------------------------------------- */
 
 /* The same rule as bpf/flow.h, sh_evictable(), but for what is over: that may still be heard of. */
 static bool is_expired(const struct sh_config *config, uint32_t word, uint32_t now)
@@ -105,16 +147,22 @@ static void sweep_bucket(struct dataplane *dp, const struct flow_table *table, u
 	const struct sh_flow *flow;
 	uint32_t *word_at, word;
 	unsigned int way;
+	bool expired;
 
 	for (way = 0; way < SH_WAYS; way++) {
 		word_at = &table->buckets[bucket].word[way];
 		word = __atomic_load_n(word_at, __ATOMIC_ACQUIRE);
 		if (word_state(word) < SH_NEW)
 			continue;
-		flow = flow_at(table, bucket * SH_WAYS + way);
-		if (is_expired(&control->config, word, sweep->stamp))
+		expired = is_expired(&control->config, word, sweep->stamp);
+		if (!expired && !ending)
+			continue;
+		flow = flow_at(dp, table, bucket * SH_WAYS + way);
+		if (!flow)
+			sweep->incomplete = true;
+		else if (expired)
 			sweep->expired += expire(dp, word_at, word, flow);
-		else if (ending && is_gone(dp, word, flow))
+		else if (is_gone(dp, word, flow))
 			sweep->ended += end(word_at, word);
 	}
 }
@@ -127,6 +175,7 @@ void sweep_begin(struct dataplane *dp)
 	const uint32_t jiffies = probe_jiffies();
 
 	sweep->next = 0;
+	sweep->incomplete = false;
 	sweep->stamp = jiffies ? jiffies >> control->config.stamp_shift & SH_WORD_STAMP_MASK
 			       : SWEEP_NO_CLOCK;
 }
@@ -147,5 +196,15 @@ bool sweep_some(struct dataplane *dp, uint64_t n)
 		}
 		first += tables[i].n_buckets;
 	}
+	if (sweep->next == first)
+		sweep_done(sweep);
 	return sweep->next < first;
+}
+
+void dataplane_route_changed(struct dataplane *dp)
+{
+	struct sh_control *control = dp->mem[DP_MAP_CONTROL];
+
+	/* The programs read it on every CPU meanwhile. */
+	(void)__atomic_add_fetch(&control->route_epoch, 1, __ATOMIC_RELEASE);
 }

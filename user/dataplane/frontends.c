@@ -166,8 +166,8 @@ static const struct frontend_entry *address_user(const struct publisher *publish
 
 	if (group)
 		DL_FOREACH(group->frontends, entry)
-	if (uses_address(&entry->value) && addr_eq(&entry->key.addr, addr))
-		return entry;
+			if (uses_address(&entry->value) && addr_eq(&entry->key.addr, addr))
+				return entry;
 	for (entry = publisher->frontends; entry; entry = entry->hh.next)
 		if (uses_address(&entry->value) && addr_eq(&entry->key.addr, addr))
 			return entry;

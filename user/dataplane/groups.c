@@ -43,7 +43,7 @@ struct service_group *group_get(struct publisher *publisher, const struct group_
 void group_settle(struct publisher *publisher, struct service_group *group)
 {
 	group->in_scope = false;
-	if (group == &publisher->others || group->services || group->frontends || group->srcranges)
+	if (group == &publisher->strays || group->services || group->frontends || group->srcranges)
 		return;
 	HASH_DEL(publisher->groups, group);
 	free(group);
@@ -55,9 +55,9 @@ struct service_entry *service_find(const struct service_group *group,
 	struct service_entry *entry;
 
 	DL_FOREACH(group->services, entry)
-	if (entry->meta.port == want->port && entry->meta.proto == want->proto &&
-	    entry->meta.family == (uint8_t)want->family)
-		return entry;
+		if (entry->meta.port == want->port && entry->meta.proto == want->proto &&
+		    entry->meta.family == (uint8_t)want->family)
+			return entry;
 	return NULL;
 }
 
@@ -73,9 +73,9 @@ static void group_free(struct service_group *group)
 	struct srcrange_entry *range, *next_range;
 
 	DL_FOREACH_SAFE(group->services, service, next_service)
-	service_entry_free(service);
+		service_entry_free(service);
 	DL_FOREACH_SAFE(group->srcranges, range, next_range)
-	free(range);
+		free(range);
 }
 
 void groups_free(struct publisher *publisher)
@@ -92,5 +92,5 @@ void groups_free(struct publisher *publisher)
 		group_free(group);
 		free(group);
 	}
-	group_free(&publisher->others);
+	group_free(&publisher->strays);
 }

@@ -264,13 +264,17 @@ static int table_flows(const struct dataplane *dp, const struct flow_table *tabl
 int dataplane_flows(struct dataplane *dp, int (*each)(const struct flow_view *, void *), void *arg,
 		    struct err *err)
 {
-	struct flow_table v4 = flow_table(dp, FAMILY_IPV4), v6 = flow_table(dp, FAMILY_IPV6);
+	struct flow_table v4, v6;
 	struct names names;
 	int ret;
 
-	ret = names_load(&names, dp, err);
+	ret = flows_mmap(dp, err);
+	if (!ret)
+		ret = names_load(&names, dp, err);
 	if (ret)
 		return ret;
+	v4 = flow_table(dp, FAMILY_IPV4);
+	v6 = flow_table(dp, FAMILY_IPV6);
 	ret = table_flows(dp, &v4, &names, each, arg);
 	if (!ret)
 		ret = table_flows(dp, &v6, &names, each, arg);
@@ -316,7 +320,9 @@ int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_vi
 	struct names names;
 	int ret;
 
-	ret = names_load(&names, dp, err);
+	ret = flows_mmap(dp, err);
+	if (!ret)
+		ret = names_load(&names, dp, err);
 	if (ret)
 		return ret;
 	traffic = calloc(max, sizeof(*traffic));

@@ -19,6 +19,7 @@
 	X(NODEADDRS, "shunt_nodeaddrs") \
 	X(DEVICES, "shunt_devices")     \
 	X(SOCKETS, "shunt_sockets")     \
+	X(COUNTED, "shunt_counted")     \
 	X(AFFINITY, "shunt_affinity")   \
 	X(SRCRANGES, "shunt_srcranges") \
 	X(FRAGS, "shunt_frags")         \
@@ -38,6 +39,7 @@
 	X(RECVMSG6, "shunt_recvmsg6", BPF_CGROUP_UDP6_RECVMSG)      \
 	X(GETPEER4, "shunt_getpeer4", BPF_CGROUP_INET4_GETPEERNAME) \
 	X(GETPEER6, "shunt_getpeer6", BPF_CGROUP_INET6_GETPEERNAME) \
+	X(RELEASE, "shunt_release", BPF_CGROUP_INET_SOCK_RELEASE)   \
 	X(BIND4, "shunt_bind4", BPF_CGROUP_INET4_POST_BIND)         \
 	X(BIND6, "shunt_bind6", BPF_CGROUP_INET6_POST_BIND)
 
@@ -82,12 +84,14 @@ struct dataplane {
 /* One family's flow table as it lies in memory: flows.c. */
 struct flow_table {
 	struct sh_bucket *buckets;
-	char *entries;
+	char *entries; /* NULL: not mapped as a whole */
 	size_t entry_size;
 	uint32_t n_buckets;
 	enum family family;
 };
 struct flow_table flow_table(const struct dataplane *dp, enum family family);
+/* load.c: all flows in memory, for a look at them; a writer has them not, as a rule. */
+int flows_mmap(struct dataplane *dp, struct err *err);
 
 static inline enum sh_flow_state word_state(uint32_t word)
 {

@@ -49,16 +49,45 @@ static int trace_mmap(struct dataplane *dp, struct err *err)
 	return 0;
 }
 
+static int map_mmap(struct dataplane *dp, int map, struct err *err)
+{
+	int prot = dp->mode == DATAPLANE_READ ? PROT_READ : PROT_READ | PROT_WRITE;
+	void *mem = mmap(NULL, dp->mem_len[map], prot, MAP_SHARED, dp->map_fd[map], 0);
+
+	if (mem == MAP_FAILED)
+		return err_system(err, -errno, "map %s into memory", dp_map_names[map]);
+	dp->mem[map] = mem;
+	return 0;
+}
+
+/*
+ * The kernel maps all pages of an array at once, and they all count as the
+ * process's. A writer needs few of the flows' and maps these as it goes: flows.c.
+ */
+static bool map_is_left_out(const struct dataplane *dp, int map)
+{
+	return dp->mode == DATAPLANE_WRITE && (map == DP_MAP_FLOWS4 || map == DP_MAP_FLOWS6);
+}
+
+int flows_mmap(struct dataplane *dp, struct err *err)
+{
+	int ret = 0;
+
+	if (!dp->mem[DP_MAP_FLOWS4])
+		ret = map_mmap(dp, DP_MAP_FLOWS4, err);
+	if (!ret && !dp->mem[DP_MAP_FLOWS6])
+		ret = map_mmap(dp, DP_MAP_FLOWS6, err);
+	return ret;
+}
+
 int maps_mmap(struct dataplane *dp, struct err *err)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	int prot = dp->mode == DATAPLANE_READ ? PROT_READ : PROT_READ | PROT_WRITE;
 	struct bpf_map_info info;
 	uint32_t len;
-	void *mem;
-	int i;
+	int i, ret = 0;
 
-	for (i = 0; i < DP_MAP_COUNT; i++) {
+	for (i = 0; i < DP_MAP_COUNT && !ret; i++) {
 		memset(&info, 0, sizeof(info));
 		len = sizeof(info);
 		if (bpf_obj_get_info_by_fd(dp->map_fd[i], &info, &len))
@@ -68,12 +97,10 @@ int maps_mmap(struct dataplane *dp, struct err *err)
 			continue;
 		dp->mem_len[i] = (size_t)info.max_entries * ((info.value_size + 7u) & ~7u);
 		dp->mem_len[i] = (dp->mem_len[i] + page - 1) / page * page;
-		mem = mmap(NULL, dp->mem_len[i], prot, MAP_SHARED, dp->map_fd[i], 0);
-		if (mem == MAP_FAILED)
-			return err_system(err, -errno, "map %s into memory", dp_map_names[i]);
-		dp->mem[i] = mem;
+		if (!map_is_left_out(dp, i))
+			ret = map_mmap(dp, i, err);
 	}
-	return trace_mmap(dp, err);
+	return ret ? ret : trace_mmap(dp, err);
 }
 
 /* ---- pins ---------------------------------------------------------------- */
@@ -234,6 +261,16 @@ static int check_abi(struct dataplane *dp, struct err *err)
 			  dp->dir, control->abi, SH_ABI);
 }
 
+/* The maps are as large as they are, and their flows hash as they do. */
+static void config_keep(struct sh_config *config, const struct sh_config *now)
+{
+	memcpy(config->seed, now->seed, sizeof(config->seed));
+	config->bucket_mask4 = now->bucket_mask4;
+	config->bucket_mask6 = now->bucket_mask6;
+	config->n_slots = now->n_slots;
+	config->n_backends = now->n_backends;
+}
+
 /* Take over what is pinned; programs that are not what they should be are loaded anew. */
 static int instance_adopt(struct dataplane *dp, const struct settings *settings, struct err *err)
 {
@@ -255,12 +292,7 @@ static int instance_adopt(struct dataplane *dp, const struct settings *settings,
 				 "%s belongs to another network namespace: run there, or give "
 				 "this one its own --bpffs and --state",
 				 dp->dir);
-	/* The maps are as large as they are, and their flows hash as they do. */
-	memcpy(config.seed, control->config.seed, sizeof(config.seed));
-	config.bucket_mask4 = control->config.bucket_mask4;
-	config.bucket_mask6 = control->config.bucket_mask6;
-	config.n_slots = control->config.n_slots;
-	config.n_backends = control->config.n_backends;
+	config_keep(&config, &control->config);
 	programs_build_id(build, sizeof(build));
 	if (!strcmp(build, control->build) && !memcmp(&config, &control->config, sizeof(config)) &&
 	    !open_programs(dp))
@@ -269,6 +301,37 @@ static int instance_adopt(struct dataplane *dp, const struct settings *settings,
 	ret = programs_load(dp, settings, &config, err);
 	if (!ret)
 		ret = pin_programs(dp, err);
+	if (ret)
+		return ret;
+	control_write(dp, &config);
+	dp->fresh_programs = true;
+	return 0;
+}
+
+int dataplane_reload(struct dataplane *dp, const struct settings *settings, struct err *err)
+{
+	struct sh_control *control = control_of(dp);
+	int old[DP_PROG_COUNT], i, ret;
+	struct sh_config config;
+
+	ret = config_make(settings, &config, err);
+	if (ret)
+		return ret;
+	config_keep(&config, &control->config);
+	if (!memcmp(&config, &control->config, sizeof(config)))
+		return 0;
+	memcpy(old, dp->prog_fd, sizeof(old));
+	ret = programs_load(dp, settings, &config, err);
+	if (!ret)
+		ret = pin_programs(dp, err);
+	for (i = 0; i < DP_PROG_COUNT; i++) {
+		if (ret && dp->prog_fd[i] != old[i] && dp->prog_fd[i] >= 0)
+			close(dp->prog_fd[i]);
+		if (ret)
+			dp->prog_fd[i] = old[i];
+		else if (old[i] >= 0)
+			close(old[i]);
+	}
 	if (ret)
 		return ret;
 	control_write(dp, &config);

@@ -373,12 +373,16 @@ static bool is_overlay(const struct netdev *dev)
 	return kind_in(dev->kind, kinds, sizeof(kinds) / sizeof(kinds[0]));
 }
 
-/* Devices that no packet of a client comes in by. */
+/*
+ * Devices that no packet of a client comes in by. Cilium's pair of veths has
+ * both ends in the node itself.
+ */
 static bool is_inert(const struct netdev *dev)
 {
 	static const char *const kinds[] = { "dummy", "ifb", "nlmon", "vcan" };
 
-	return kind_in(dev->kind, kinds, sizeof(kinds) / sizeof(kinds[0]));
+	return kind_in(dev->kind, kinds, sizeof(kinds) / sizeof(kinds[0])) ||
+	       !strcmp(dev->name, "cilium_host") || !strcmp(dev->name, "cilium_net");
 }
 
 /* Host sides of pods' and virtual machines' devices. */
@@ -388,7 +392,9 @@ static bool is_workload(const struct netdev *dev)
 
 	if (kind_in(dev->kind, kinds, sizeof(kinds) / sizeof(kinds[0])))
 		return true;
-	if (!strcmp(dev->kind, "tun") && !strncmp(dev->name, "tap", 3))
+	/* A tap: QEMU's own name for it, or libvirt's. */
+	if (!strcmp(dev->kind, "tun") &&
+	    (!strncmp(dev->name, "tap", 3) || !strncmp(dev->name, "vnet", 4)))
 		return true;
 	return !strncmp(dev->name, "cali", 4) || !strncmp(dev->name, "lxc", 3);
 }
@@ -442,7 +448,7 @@ static bool bridges_outside(const struct netdev_list *list, const struct netdev 
 		const struct netdev *port = &list->v[i];
 
 		if (port->master == bridge->ifindex && !is_workload(port) && !is_overlay(port) &&
-		    strcmp(port->kind, "tun") != 0)
+		    !is_inert(port) && strcmp(port->kind, "tun") != 0)
 			return true;
 	}
 	return false;

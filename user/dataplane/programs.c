@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "shunt_iter.skel.h"
 #include "shunt_sock.skel.h"
 #include "shunt_tc.skel.h"
 #include "shunt_xdp.skel.h"
@@ -211,13 +212,14 @@ out:
 void programs_build_id(char *buf, size_t size)
 {
 	uint64_t hash = 0xcbf29ce484222325ull; /* FNV-1a */
-	const unsigned char *bytes[3];
-	size_t len[3], i, j;
+	const unsigned char *bytes[4];
+	size_t len[4], i, j;
 
 	bytes[0] = shunt_tc__elf_bytes(&len[0]);
 	bytes[1] = shunt_xdp__elf_bytes(&len[1]);
 	bytes[2] = shunt_sock__elf_bytes(&len[2]);
-	for (i = 0; i < 3; i++) {
+	bytes[3] = shunt_iter__elf_bytes(&len[3]);
+	for (i = 0; i < 4; i++) {
 		for (j = 0; j < len[i]; j++)
 			hash = (hash ^ bytes[i][j]) * 0x100000001b3ull;
 	}

@@ -71,8 +71,9 @@ static int frontend_put(struct commit *commit, struct service_group *group,
 		entry->keep = true;
 		return 0;
 	}
-	/* Whoever has it and is not asked to give it up keeps it. */
-	if (entry && entry->group && entry->group != group && !entry->group->in_scope) {
+	/* Whoever has it and is not asked to give it up keeps it; strays are nobody's. */
+	if (entry && entry->group && entry->group != group && !entry->group->in_scope &&
+	    entry->group != &commit->publisher->strays) {
 		commit->result->conflicts++;
 		return 0;
 	}
@@ -171,18 +172,26 @@ static int put_frontends(struct commit *commit, const struct staged *staged)
 static int put_others(struct commit *commit, struct err *err)
 {
 	const struct sh_frontend value = { .flags = FRONTEND_EXTERNAL_IP | SH_FE_ADDRESS_ONLY };
+	const struct want_other *other;
 	struct sh_frontend_key key = { 0 };
+	struct service_group *group;
+	struct group_key name;
 	struct frontend_entry *entry;
 	char text[ADDR_STRLEN];
 	size_t i;
 	int ret;
 
 	for (i = 0; i < commit->wanted->n_others; i++) {
-		key.addr = commit->wanted->others[i];
+		other = &commit->wanted->others[i];
+		key.addr = other->addr;
 		entry = frontend_find(commit->publisher, &key);
 		if (entry && entry->users) /* ours as well */
 			continue;
-		ret = frontend_put(commit, &commit->publisher->others, &key, &value);
+		name = group_key(other->ns, other->name);
+		group = group_get(commit->publisher, &name);
+		ret = group ? stage_scope(commit->stage, group) : -ENOMEM;
+		if (!ret)
+			ret = frontend_put(commit, group, &key, &value);
 		if (ret)
 			return err_system(err, ret,
 					  "ClusterIP %s of another proxy's Service: write it "
@@ -201,8 +210,8 @@ static struct srcrange_entry *srcrange_find(const struct service_group *group,
 	struct srcrange_entry *entry;
 
 	DL_FOREACH(group->srcranges, entry)
-	if (!memcmp(&entry->key, key, sizeof(*key)))
-		return entry;
+		if (!memcmp(&entry->key, key, sizeof(*key)))
+			return entry;
 	return NULL;
 }
 
@@ -278,8 +287,7 @@ static void srcranges_sweep(struct dataplane *dp, struct service_group *group)
 {
 	struct srcrange_entry *entry, *next;
 
-	DL_FOREACH_SAFE(group->srcranges, entry, next)
-	{
+	DL_FOREACH_SAFE(group->srcranges, entry, next) {
 		if (entry->keep)
 			continue;
 		(void)bpf_map_delete_elem(dp->map_fd[DP_MAP_SRCRANGES], &entry->key);
@@ -308,9 +316,9 @@ static void scope_let_go(const struct stage *stage)
 
 	for (i = 0; i < stage->n_scope; i++) {
 		DL_FOREACH(stage->scope[i]->frontends, entry)
-		entry->keep = false;
+			entry->keep = false;
 		DL_FOREACH(stage->scope[i]->srcranges, range)
-		range->keep = false;
+			range->keep = false;
 	}
 }
 
@@ -332,7 +340,7 @@ static int commit_all(struct commit *commit, struct err *err)
 		undo_all(commit);
 		return ret;
 	}
-	ret = commit->stage->all ? put_others(commit, err) : 0;
+	ret = put_others(commit, err);
 	if (ret)
 		undo_all(commit);
 	return ret;
@@ -432,8 +440,7 @@ static int retire_room(struct commit *commit)
 	size_t backends = 0, services = 0, i;
 
 	for (i = 0; i < stage->n_scope; i++) {
-		DL_FOREACH(stage->scope[i]->services, entry)
-		{
+		DL_FOREACH(stage->scope[i]->services, entry) {
 			backends += entry->n_backends;
 			services++;
 		}
@@ -511,8 +518,7 @@ static void retire_services(struct commit *commit, struct service_group *group)
 	struct sh_meta_key key = { .kind = SH_META_SERVICE };
 	struct service_entry *entry, *next;
 
-	DL_FOREACH_SAFE(group->services, entry, next)
-	{
+	DL_FOREACH_SAFE(group->services, entry, next) {
 		if (entry->keep)
 			continue;
 		retire_backends(retired, entry);
@@ -532,8 +538,7 @@ static void frontends_sweep(struct dataplane *dp, struct service_group *group)
 {
 	struct frontend_entry *entry, *next;
 
-	DL_FOREACH_SAFE(group->frontends, entry, next)
-	{
+	DL_FOREACH_SAFE(group->frontends, entry, next) {
 		if (!entry->keep)
 			frontend_remove(dp, entry);
 	}
@@ -588,14 +593,17 @@ int dataplane_publish(struct dataplane *dp, const struct wanted *wanted,
 		      struct publish_result *result, struct err *err)
 {
 	const struct publish_order order = { .wanted = wanted, .all = true };
-	struct sweep_result swept;
+	struct retire_result retired;
 	int ret;
 
 	ret = dataplane_change(dp, &order, result, err);
 	if (ret)
 		return ret;
 	/* Where the grace period can't be waited for it stays in hand, for the next publish. */
-	if (!dataplane_retire(dp, &swept, NULL))
-		result->flows_ended = swept.ended;
+	if (dataplane_retire(dp, &retired, NULL))
+		return 0;
+	result->flows_ended = retired.swept.ended;
+	result->sockets = retired.sockets;
+	result->sockets_err = retired.sockets_err;
 	return 0;
 }

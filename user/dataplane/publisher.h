@@ -93,7 +93,7 @@ struct retired {
 
 struct publisher {
 	struct service_group *groups;	  /* by namespace and name */
-	struct service_group others;	  /* addresses of another proxy's Services, strays */
+	struct service_group strays;	  /* found at adoption, of no Service that is known */
 	struct frontend_entry *frontends; /* by key, of all groups */
 	struct nodeaddr_entry *nodeaddrs; /* by address */
 	struct node_entry *nodes;	  /* by name */

@@ -5,6 +5,7 @@
  *
  *	begin    what has gathered is taken in hand
  *	grace    no program sees it any more; waits, so on another thread
+ *	sockets  those that are connected to the backends end; there, too
  *	slots    the tables are free; flows of the backends are to end
  *	sweep    a pass over the flow tables ends them; ids are free
  */
@@ -87,6 +88,14 @@ int dataplane_retire_grace(struct dataplane *dp, struct err *err)
 	return grace_wait(dp->publisher, err);
 }
 
+int dataplane_retire_sockets(struct dataplane *dp, struct sockets_ended *out, struct err *err)
+{
+	/* What is in hand stays as it is until its slots are free. */
+	const struct retired *batch = &dp->publisher->in_hand;
+
+	return dataplane_end_sockets(dp, batch->backends, batch->n_backends, out, err);
+}
+
 void dataplane_retire_slots(struct dataplane *dp)
 {
 	struct publisher *publisher = dp->publisher;
@@ -149,24 +158,26 @@ bool dataplane_sweep(struct dataplane *dp, uint64_t budget_ns, struct sweep_resu
 	while (more && now_ns() < until);
 	*out = (struct sweep_result){ .expired = sweep->expired, .ended = sweep->ended };
 	sweep->expired = sweep->ended = 0;
-	if (!more)
+	/* An id that a flow may still name waits for a pass that has seen all. */
+	if (!more && !sweep->incomplete)
 		release_backends(dp);
 	return more;
 }
 
-int dataplane_retire(struct dataplane *dp, struct sweep_result *out, struct err *err)
+int dataplane_retire(struct dataplane *dp, struct retire_result *out, struct err *err)
 {
 	int ret;
 
-	*out = (struct sweep_result){ 0 };
+	*out = (struct retire_result){ 0 };
 	/* A batch in hand is one whose grace period could not be waited for. */
 	if (!dataplane_retire_begin(dp) && is_empty(&dp->publisher->in_hand))
 		return 0;
 	ret = dataplane_retire_grace(dp, err);
 	if (ret)
 		return ret;
+	(void)dataplane_retire_sockets(dp, &out->sockets, &out->sockets_err);
 	dataplane_retire_slots(dp);
 	if (dp->publisher->in_hand.n_backends)
-		(void)dataplane_sweep(dp, UINT64_MAX / 2, out);
+		(void)dataplane_sweep(dp, UINT64_MAX / 2, &out->swept);
 	return 0;
 }

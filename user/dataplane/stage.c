@@ -305,7 +305,7 @@ static void service_describe(struct sh_meta_service *meta, const struct want_ser
 	meta->affinity_seconds = want->affinity_seconds;
 }
 
-static int scope_add(struct stage *stage, struct service_group *group)
+int stage_scope(struct stage *stage, struct service_group *group)
 {
 	struct service_group **grown;
 	struct service_entry *entry;
@@ -323,8 +323,7 @@ static int scope_add(struct stage *stage, struct service_group *group)
 	}
 	group->in_scope = true;
 	stage->scope[stage->n_scope++] = group;
-	DL_FOREACH(group->services, entry)
-	{
+	DL_FOREACH(group->services, entry) {
 		entry->keep = false;
 		for (i = 0; i < entry->n_backends; i++)
 			entry->backends[i].keep = false;
@@ -349,9 +348,9 @@ static int scope_rest(struct stage *stage, const struct publish_order *order)
 		if (group)
 			group->left_alone = true;
 	}
-	ret = scope_add(stage, &publisher->others);
+	ret = stage_scope(stage, &publisher->strays);
 	for (group = publisher->groups; group && !ret; group = group->hh.next)
-		ret = group->left_alone ? 0 : scope_add(stage, group);
+		ret = group->left_alone ? 0 : stage_scope(stage, group);
 	return ret;
 }
 
@@ -368,7 +367,7 @@ static int scope_make(struct stage *stage, const struct publish_order *order)
 	for (i = 0; i < order->n_names && !ret; i++) {
 		key = group_key(order->names[i].ns, order->names[i].name);
 		group = group_find(stage->publisher, &key);
-		ret = group ? scope_add(stage, group) : 0;
+		ret = group ? stage_scope(stage, group) : 0;
 	}
 	return ret;
 }
@@ -379,7 +378,7 @@ static int stage_entry(struct stage *stage, struct staged *staged)
 	struct sh_control *control = stage->dp->mem[DP_MAP_CONTROL];
 
 	staged->group = group_get(stage->publisher, &key);
-	if (!staged->group || scope_add(stage, staged->group))
+	if (!staged->group || stage_scope(stage, staged->group))
 		return -ENOMEM;
 	staged->entry = service_find(staged->group, staged->want);
 	if (!staged->entry) {

@@ -30,12 +30,14 @@ struct stage {
 	size_t n;
 	struct service_group **scope; /* whatever is not wanted of theirs goes */
 	size_t n_scope, cap_scope;
-	bool all; /* the scope is everything: addresses of others and strays, too */
+	bool all; /* the scope is everything, strays too */
 };
 
 /* @return 0, or a negative errno: stage_cancel() it then */
 int stage_make(struct stage *stage, struct dataplane *dp, const struct publish_order *order,
 	       struct err *err);
+/* One more group whose things go unless they are wanted. @return 0 or -ENOMEM */
+int stage_scope(struct stage *stage, struct service_group *group);
 /* Give back all that was taken. */
 void stage_cancel(struct stage *stage);
 /* After it has been taken over: only the memory. */

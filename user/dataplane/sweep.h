@@ -17,7 +17,15 @@ struct sweep {
 	uint64_t next;	/* bucket, counted over both tables */
 	uint32_t stamp; /* now, as the programs count it; taken as a pass begins */
 	size_t expired, ended;
+	bool incomplete; /* some entries could not be looked at */
+	/* The part of a table's entries that is in memory, where not all of them are. */
+	char *window;
+	size_t window_at, window_len; /* bytes of the table */
+	int window_fd;
 };
+
+/* The window's memory. */
+void sweep_done(struct sweep *sweep);
 
 void sweep_begin(struct dataplane *dp);
 /* @return whether buckets are left; @n: at most that many of them */

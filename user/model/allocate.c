@@ -79,11 +79,6 @@ static bool takes_node_ports(const struct service *service)
 	       (service->type == SERVICE_LOAD_BALANCER && service->allocate_node_ports);
 }
 
-static bool takes_health_port(const struct service *service)
-{
-	return service->type == SERVICE_LOAD_BALANCER && service->external_policy == POLICY_LOCAL;
-}
-
 /* ---- families ---------------------------------------------------------------- */
 
 /* What the manifest says, addresses before families; *n_out 0: nothing. */
@@ -417,7 +412,7 @@ static int keep_ports(struct allocator *a, const struct job *job)
 
 	for (i = 0; !ret && may_have_node_ports(s) && i < s->n_ports; i++)
 		ret = keep_port(a, job, &s->ports[i]);
-	if (ret || !takes_health_port(s) || !job->before)
+	if (ret || !service_takes_health_port(s) || !job->before)
 		return ret;
 	was = job->before->health_check_node_port;
 	if (!was || !in_range(a, was) ||
@@ -438,7 +433,7 @@ static int hold_given_ports(struct allocator *a, const struct job *job)
 	for (i = 0; !ret && i < s->n_ports; i++)
 		if (s->ports[i].node_port)
 			ret = hold_port(a, job, &s->ports[i]);
-	if (!ret && takes_health_port(s) && s->health_check_node_port)
+	if (!ret && service_takes_health_port(s) && s->health_check_node_port)
 		ret = hold_port(a, job, NULL);
 	return ret;
 }
@@ -500,7 +495,7 @@ static int choose_ports(struct allocator *a, const struct job *job)
 	for (i = 0; !ret && takes_node_ports(s) && i < s->n_ports; i++)
 		if (!s->ports[i].node_port)
 			ret = choose_port(a, job, &s->ports[i]);
-	if (!ret && takes_health_port(s) && !s->health_check_node_port)
+	if (!ret && service_takes_health_port(s) && !s->health_check_node_port)
 		ret = choose_port(a, job, NULL);
 	return ret;
 }

@@ -22,6 +22,12 @@ struct candidate {
 	const char *pod, *node, *zone;
 };
 
+/* Ready to take new connections: weight 0 is the user's way to keep them off an endpoint. */
+static inline bool candidate_is_ready(const struct candidate *c)
+{
+	return c->ready && c->weight;
+}
+
 struct candidates {
 	struct candidate *v;
 	size_t n, cap;

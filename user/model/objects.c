@@ -49,6 +49,11 @@ const char *service_type_name(enum service_type type)
 	return "unknown";
 }
 
+bool service_takes_health_port(const struct service *service)
+{
+	return service->type == SERVICE_LOAD_BALANCER && service->external_policy == POLICY_LOCAL;
+}
+
 const char *labels_get(const struct labels *labels, const char *key)
 {
 	size_t i;

@@ -137,6 +137,9 @@ struct service {
 	const char *lb_class;		 /* "" where absent */
 };
 
+/* Whether it has a healthCheckNodePort, or is to get one. */
+bool service_takes_health_port(const struct service *service);
+
 struct endpoint_port {
 	const char *name; /* "" where absent */
 	proto_t proto;

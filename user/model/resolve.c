@@ -10,9 +10,12 @@
 #include <string.h>
 
 #include "model/endpoints.h"
+#include "model/local_addrs.h"
 #include "model/maglev.h"
 #include "shunt/limits.h"
 #include "util/intern.h"
+
+#define SCTP_REASON "SCTP ports can't be translated (their checksum covers the whole packet)"
 
 /* Who serves (address, port, protocol): no two frontends may have the same. */
 struct claim {
@@ -34,7 +37,8 @@ struct resolver {
 	struct wanted *wanted;
 	struct intern names;
 	struct endpoint_sources sources;
-	struct candidates found; /* scratch */
+	struct candidates found;  /* scratch */
+	struct local_addrs local; /* scratch: of the Service at hand, for its health check */
 	struct claims claims;
 	struct err *err;
 };
@@ -159,8 +163,10 @@ static struct claim *claim_place(struct claims *claims, const struct claim *key)
 
 static size_t claims_of(const struct service *service)
 {
-	return service->n_ports *
-	       (2 * service->n_cluster_ips + service->n_external_ips + service->n_lb_ingress);
+	const size_t addrs =
+		2 * service->n_cluster_ips + service->n_external_ips + service->n_lb_ingress;
+
+	return service->n_ports * addrs + 2; /* one for each family's healthCheckNodePort */
 }
 
 static int claims_init(struct resolver *r)
@@ -221,6 +227,7 @@ static int add_frontend(struct resolver *r, const struct draft *draft,
 	    (frontend->kind != FRONTEND_CLUSTER_IP || place->by != draft->port))
 		return 0;
 	if (place->holder && place->holder != draft->object) {
+		r->wanted->n_conflicts++;
 		(void)snprintf(text, sizeof(text),
 			       "Service %s/%s: %s %s/%s is served by Service %s/%s already; left "
 			       "out",
@@ -281,6 +288,21 @@ static int add_external_ips(struct resolver *r, const struct draft *draft)
 	return ret;
 }
 
+/* SEMANTICS 25: what is reached under another number would have to be translated. */
+static int note_sctp_node_port(struct resolver *r, const struct draft *draft)
+{
+	const struct service_port *port = draft->port;
+	char text[512];
+
+	if (draft->want->family != addr_family(&draft->object->service.cluster_ips[0]))
+		return 0; /* said already */
+	(void)snprintf(text, sizeof(text),
+		       "Service %s/%s: nodePort %u/SCTP is not port %u, and " SCTP_REASON
+		       "; left out, give both one number of the nodePorts' range",
+		       draft->want->ns, draft->want->name, port->node_port, port->port);
+	return note(r, text);
+}
+
 static int add_node_port(struct resolver *r, const struct draft *draft)
 {
 	const struct service *service = &draft->object->service;
@@ -293,6 +315,8 @@ static int add_node_port(struct resolver *r, const struct draft *draft)
 	if (!draft->port->node_port ||
 	    (service->type != SERVICE_NODE_PORT && service->type != SERVICE_LOAD_BALANCER))
 		return 0;
+	if (draft->port->proto == IPPROTO_SCTP && draft->port->node_port != draft->port->port)
+		return note_sctp_node_port(r, draft);
 	if (draft->want->family == FAMILY_IPV4)
 		frontend.addr = addr_from_v4(0);
 	return add_frontend(r, draft, &frontend);
@@ -352,12 +376,6 @@ struct census {
 	enum { TOPOLOGY_NONE, TOPOLOGY_ZONE, TOPOLOGY_NODE } topology;
 };
 
-/* Weight 0 is the user's way to keep new connections off an endpoint. */
-static bool is_ready(const struct candidate *c)
-{
-	return c->ready && c->weight;
-}
-
 static bool is_fallback(const struct candidate *c)
 {
 	return c->serving && c->terminating && c->weight;
@@ -374,7 +392,7 @@ static struct census take_census(const struct candidates *found)
 		c = &found->v[i];
 		census.fallback |= is_fallback(c);
 		census.local_fallback |= is_fallback(c) && c->local;
-		if (!is_ready(c))
+		if (!candidate_is_ready(c))
 			continue;
 		census.ready = true;
 		census.local_ready |= c->local;
@@ -395,7 +413,7 @@ static bool serves_cluster(const struct candidate *c, const struct census *censu
 {
 	if (!census->ready)
 		return is_fallback(c);
-	if (!is_ready(c))
+	if (!candidate_is_ready(c))
 		return false;
 	if (census->topology == TOPOLOGY_NODE)
 		return c->node_match;
@@ -406,7 +424,7 @@ static bool serves_cluster(const struct candidate *c, const struct census *censu
 
 static bool serves_local(const struct candidate *c, const struct census *census)
 {
-	return c->local && (census->local_ready ? is_ready(c) : is_fallback(c));
+	return c->local && (census->local_ready ? candidate_is_ready(c) : is_fallback(c));
 }
 
 /*
@@ -442,12 +460,49 @@ static int add_backends(struct resolver *r, struct want_service *want)
 	return 0;
 }
 
+/*
+ * SEMANTICS 25. The decoder refuses a targetPort of another number; what a name
+ * or a slice stands for is known only here.
+ */
+static int leave_sctp_strangers(struct resolver *r, const struct draft *draft)
+{
+	const struct service_port *port = draft->port;
+	const struct origin *at = &port->at;
+	struct candidate stranger = { 0 };
+	struct candidates *found = &r->found;
+	char addr[ADDR_PORT_STRLEN];
+	size_t i, kept = 0;
+	int ret;
+
+	for (i = 0; i < found->n; i++) {
+		if (found->v[i].port == htons(port->port))
+			found->v[kept++] = found->v[i];
+		else
+			stranger = found->v[i];
+	}
+	if (kept == found->n)
+		return 0;
+	found->n = kept;
+	ret = complain(r,
+		       "Service %s/%s: endpoint %s has another port than %u/SCTP, and " SCTP_REASON
+		       "; make both equal",
+		       draft->want->ns, draft->want->name,
+		       addr_port_format(&stranger.addr, stranger.port, addr), port->port);
+	if (ret == -EINVAL && at->file && at->line)
+		err_prefix(r->err, "%s:%u:%u", at->file, at->line, at->column);
+	return ret;
+}
+
 static int find_backends(struct resolver *r, const struct draft *draft)
 {
 	const struct endpoint_query query = { draft->object, draft->port, draft->want->family };
+	int ret;
 
 	if (endpoints_collect(&r->sources, &query, &r->found))
 		return no_memory(r);
+	ret = draft->port->proto == IPPROTO_SCTP ? leave_sctp_strangers(r, draft) : 0;
+	if (ret)
+		return ret;
 	if (r->found.n > SH_SERVICE_BACKENDS_MAX)
 		return err_input(r->err, -E2BIG,
 				 "Service %s/%s port %u/%s: %zu endpoints are more than %d "
@@ -455,6 +510,9 @@ static int find_backends(struct resolver *r, const struct draft *draft)
 				 draft->want->ns, draft->want->name, draft->port->port,
 				 proto_name(draft->port->proto), r->found.n,
 				 SH_SERVICE_BACKENDS_MAX);
+	if (service_takes_health_port(&draft->object->service) &&
+	    local_addrs_add(&r->local, &r->found))
+		return no_memory(r);
 	return add_backends(r, draft->want);
 }
 
@@ -541,6 +599,28 @@ static int compare_services(const void *a, const void *b)
 	return want_service_cmp(a, b);
 }
 
+static bool wants_health(const struct object *object)
+{
+	return has_frontends(object) && service_takes_health_port(&object->service) &&
+	       object->service.health_check_node_port;
+}
+
+/* The count is of all its ports and families: those have been resolved just now. */
+static int add_health(struct resolver *r, const struct object *object)
+{
+	struct want_health health = { .port = object->service.health_check_node_port };
+
+	local_addrs_count(&r->local, &health);
+	if (!wants_health(object))
+		return 0;
+	health.ns = intern(&r->names, object->meta.ns);
+	health.name = intern(&r->names, object->meta.name);
+	if (!health.ns || !health.name)
+		return no_memory(r);
+	r->wanted->health[r->wanted->n_health++] = health;
+	return 0;
+}
+
 static int resolve_service(struct resolver *r, const struct object *object)
 {
 	static const enum family families[] = { FAMILY_IPV4, FAMILY_IPV6 };
@@ -562,44 +642,115 @@ static int resolve_service(struct resolver *r, const struct object *object)
 	if (r->wanted->n_services > first)
 		qsort(r->wanted->services + first, r->wanted->n_services - first,
 		      sizeof(*r->wanted->services), compare_services);
-	return 0;
+	return add_health(r, object);
 }
 
 /* Another proxy's Service has an address all the same: nobody is to drop its packets. */
-static void keep_other(struct wanted *wanted, const struct service *service)
+static int keep_other(struct resolver *r, const struct object *object)
 {
+	struct want_other other = { .ns = intern(&r->names, object->meta.ns),
+				    .name = intern(&r->names, object->meta.name) };
 	size_t i;
 
-	for (i = 0; i < service->n_cluster_ips; i++)
-		wanted->others[wanted->n_others++] = service->cluster_ips[i];
+	if (!other.ns || !other.name)
+		return no_memory(r);
+	for (i = 0; i < object->service.n_cluster_ips; i++) {
+		other.addr = object->service.cluster_ips[i];
+		r->wanted->others[r->wanted->n_others++] = other;
+	}
+	return 0;
+}
+
+static int note_health_taken(struct resolver *r, const struct want_health *health,
+			     const struct claim *taken)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "Service %s/%s: healthCheckNodePort %u is the %s of Service %s/%s already; "
+		       "not answered",
+		       health->ns, health->name, health->port,
+		       taken->by ? "nodePort" : "healthCheckNodePort", taken->holder->meta.ns,
+		       taken->holder->meta.name);
+	return note(r, text);
+}
+
+/* The place of a nodePort, or of a healthCheckNodePort, of one family. */
+static struct claim *health_place(struct resolver *r, struct claim *key, enum family family)
+{
+	key->addr = family == FAMILY_IPV4 ? addr_from_v4(0) : (struct sh_addr){ 0 };
+	return claim_place(&r->claims, key);
+}
+
+/* @return who has the port in either family, this Service from now on if nobody had: NULL */
+static const struct claim *claim_health_port(struct resolver *r, const struct want_health *health)
+{
+	struct claim key = { .port = htons(health->port), .proto = IPPROTO_TCP };
+	struct claim *taken = health_place(r, &key, FAMILY_IPV4);
+
+	if (!taken->holder)
+		taken = health_place(r, &key, FAMILY_IPV6);
+	if (taken->holder)
+		return taken;
+	key.holder = object_set_find(r->objects, KIND_SERVICE, health->ns, health->name);
+	taken = health_place(r, &key, FAMILY_IPV4);
+	*taken = key;
+	taken = health_place(r, &key, FAMILY_IPV6);
+	*taken = key;
+	return NULL;
+}
+
+/*
+ * A port answers for one Service, the first by name, and only where it is no
+ * nodePort. Two want one port only where a cluster has given it from one to the
+ * other, and we hear of the second first.
+ */
+static int keep_health(struct resolver *r)
+{
+	struct wanted *w = r->wanted;
+	const struct claim *taken;
+	size_t i, kept = 0;
+	int ret = 0;
+
+	for (i = 0; !ret && i < w->n_health; i++) {
+		taken = claim_health_port(r, &w->health[i]);
+		if (taken)
+			ret = note_health_taken(r, &w->health[i], taken);
+		else
+			w->health[kept++] = w->health[i];
+	}
+	w->n_health = kept;
+	return ret;
 }
 
 static int resolve_services(struct resolver *r)
 {
 	const struct object_set *objects = r->objects;
 	const size_t first = object_set_first(objects, KIND_SERVICE);
-	size_t i, end, n = 0, n_others = 0;
+	size_t i, end, n = 0, n_others = 0, n_health = 0;
 	int ret = 0;
 
 	for (end = first; end < objects->n && objects->v[end]->kind == KIND_SERVICE; end++) {
 		n += objects->v[end]->service.n_ports * objects->v[end]->service.n_cluster_ips;
 		if (!has_frontends(objects->v[end]))
 			n_others += objects->v[end]->service.n_cluster_ips;
+		n_health += wants_health(objects->v[end]);
 	}
 	r->wanted->services = arena_array(r->wanted->arena, n, sizeof(*r->wanted->services));
 	r->wanted->others = arena_array(r->wanted->arena, n_others, sizeof(*r->wanted->others));
-	if (!r->wanted->services || !r->wanted->others)
+	r->wanted->health = arena_array(r->wanted->arena, n_health, sizeof(*r->wanted->health));
+	if (!r->wanted->services || !r->wanted->others || !r->wanted->health)
 		return no_memory(r);
-	for (i = first; i < end; i++) {
+	for (i = first; !ret && i < end; i++) {
 		if (has_frontends(objects->v[i]))
 			claim_cluster_ips(r, objects->v[i]);
 		else
-			keep_other(r->wanted, &objects->v[i]->service);
+			ret = keep_other(r, objects->v[i]);
 	}
 	for (i = first; !ret && i < end; i++)
 		if (has_frontends(objects->v[i]))
 			ret = resolve_service(r, objects->v[i]);
-	return ret;
+	return ret ? ret : keep_health(r);
 }
 
 /* ---- the whole ------------------------------------------------------------------- */
@@ -674,6 +825,7 @@ int resolve(const struct object_set *objects, const struct resolve_opts *opts, s
 	wanted_free(r.wanted);
 	free(r.claims.v);
 	free(r.found.v);
+	local_addrs_done(&r.local);
 	intern_done(&r.names);
 	endpoint_sources_done(&r.sources);
 	return ret;

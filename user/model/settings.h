@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Everything a user can set, under its long option's name: what the command
- * line, a packet test's `options:` and (later) a configuration file fill in.
+ * line, the environment, a configuration file and a packet test's `options:`
+ * fill in.
  * settings_init() gives the defaults. The option table in cmd/options.c is the
  * one place that knows names, types and help of each.
  */
@@ -19,6 +20,12 @@ enum xdp_mode { XDP_AUTO = 0, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 enum nodeport_addresses { NODEPORT_PRIMARY = 0, NODEPORT_CIDRS };
 
 #define SETTINGS_PATTERNS_MAX 16
+
+/* Where an HTTP server listens; all-zero IPv6 (::): both families. */
+struct settings_listen {
+	struct sh_addr addr;
+	uint16_t port; /* host order; 0: nowhere */
+};
 
 struct settings {
 	const char *bpffs;     /* --bpffs DIR: pins of this instance, /sys/fs/bpf/shunt */
@@ -44,6 +51,15 @@ struct settings {
 	uint16_t snat_min, snat_max;			 /* --snat-ports MIN-MAX; 49152-65535 */
 	uint32_t max_frontends, max_backends, max_slots; /* --max-frontends, ... */
 	uint32_t max_flows4, max_flows6, max_sockets;
+
+	/* The agent's own; NULL: not given */
+	const char *manifests;		/* --manifests DIR */
+	const char *kubeconfig;		/* --kubeconfig FILE */
+	const char *kube_context;	/* --kube-context NAME, of the kubeconfig */
+	const char *config;		/* --config FILE */
+	struct settings_listen healthz; /* --healthz-bind-address; 0.0.0.0:10256 */
+	struct settings_listen metrics; /* --metrics-bind-address; 127.0.0.1:10249 */
+	bool cleanup_on_exit;		/* --cleanup-on-exit */
 };
 
 void settings_init(struct settings *settings);

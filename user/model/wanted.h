@@ -68,20 +68,42 @@ struct want_service {
 	size_t n_source_ranges;
 };
 
+/*
+ * A Service whose healthCheckNodePort is to be answered: which load balancers
+ * ask whether this node has endpoints of it (SEMANTICS 26).
+ */
+struct want_health {
+	const char *ns, *name;
+	uint16_t port; /* TCP, host order */
+	/*
+	 * Distinct addresses of ready endpoints on this node, over all ports; those
+	 * that serve only because no ready one is left don't count. kube-proxy
+	 * counts each family alone and answers so on that family's sockets.
+	 */
+	uint32_t local_endpoints; /* of both families */
+	uint32_t local4, local6;  /* of each */
+};
+
+/* A ClusterIP of a Service that another proxy serves. */
+struct want_other {
+	const char *ns, *name;
+	struct sh_addr addr;
+};
+
 struct wanted {
 	struct arena *arena;	       /* holds all of this, names too: outlives the objects */
 	struct want_service *services; /* sorted by (ns, name, port, proto, family) */
 	size_t n_services;
-	/*
-	 * ClusterIPs of Services that another proxy serves: left alone, although
-	 * they lie in --service-cidr and no Service of ours has them
-	 */
-	struct sh_addr *others;
+	/* Left alone, although they lie in --service-cidr and no Service of ours has them. */
+	struct want_other *others;
 	size_t n_others;
+	struct want_health *health; /* sorted by (ns, name); no two have one port */
+	size_t n_health;
 	struct sh_addr *nodeaddrs; /* at which nodePorts are served (--nodeport-addresses) */
 	size_t n_nodeaddrs;
 	struct addr_net *service_cidrs, *cluster_cidrs;
 	size_t n_service_cidrs, n_cluster_cidrs;
+	size_t n_conflicts; /* frontends left out: another Service has them */
 	/* What resolve() left out and why, a line each, for a log; at most SH_ERRORS_MAX */
 	const char **notes;
 	size_t n_notes, n_notes_more; /* n_notes_more: how many did not fit */

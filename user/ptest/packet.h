@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets as bytes, made and read by plain code that shares nothing with the
- * BPF programs: their oracle. Every checksum is computed in full.
+ * The packets of a connection that is tested, and what has to come out of them:
+ * over util/packet.h, which shares nothing with the BPF programs.
  */
 #ifndef SHUNT_USER_PTEST_PACKET_H
 #define SHUNT_USER_PTEST_PACKET_H
@@ -10,14 +10,9 @@
 #include <stdint.h>
 
 #include "model/objects.h"
+#include "util/packet.h"
 
-#define PACKET_BYTES_MAX 2048
-#define PACKET_TTL	 61
-
-struct packet {
-	uint8_t data[PACKET_BYTES_MAX];
-	uint32_t len;
-};
+#define PACKET_TTL 61
 
 struct packet_tuple {
 	struct sh_addr src, dst;
@@ -35,10 +30,9 @@ struct packet_spec {
 	uint8_t dmac[6], smac[6];
 };
 
-void packet_build(const struct packet_spec *spec, struct packet *out);
+void packet_make(const struct packet_spec *spec, struct packet *out);
 /* @return false: it is no IP packet of a protocol that has ports */
 bool packet_tuple(const struct packet *packet, struct packet_tuple *out);
-bool packet_eq(const struct packet *a, const struct packet *b);
 
 /* The tuple of what comes back. */
 struct packet_tuple packet_reverse(const struct packet_tuple *tuple);

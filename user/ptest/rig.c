@@ -83,7 +83,7 @@ static int attach_sockets(struct rig *rig, struct err *err)
 {
 	int i;
 
-	for (i = DP_PROG_CONNECT4; i <= DP_PROG_GETPEER6 && rig->cgroup_fd >= 0; i++) {
+	for (i = DP_PROG_CONNECT4; i <= DP_PROG_RELEASE && rig->cgroup_fd >= 0; i++) {
 		rig->link_fd[i] = bpf_link_create(rig->dp->prog_fd[i], rig->cgroup_fd,
 						  (enum bpf_attach_type)attach_types[i], NULL);
 		if (rig->link_fd[i] < 0)
@@ -168,6 +168,9 @@ int rig_publish(struct rig *rig, const struct settings *settings, const struct w
 		ret = dataplane_publish(rig->dp, wanted, &result, err);
 	if (!ret)
 		ret = devices_write(rig, settings, err);
+	/* What was counted for Services that are gone has gone with them. */
+	if (!ret)
+		(void)rig_drop_reason(rig);
 	rig->wanted = wanted;
 	return ret;
 }
@@ -277,6 +280,16 @@ static void map_clear(int fd)
 	}
 }
 
+/* The flows that count are gone. */
+static void live_clear(struct dataplane *dp)
+{
+	struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS];
+	uint32_t i;
+
+	for (i = 0; i < dp->map_max[DP_MAP_BACKENDS]; i++)
+		lines[i].live = 0;
+}
+
 void rig_forget(struct rig *rig)
 {
 	static const char *const remembered[] = { "shunt_sockets", "shunt_affinity",
@@ -287,6 +300,7 @@ void rig_forget(struct rig *rig)
 
 	memset(dp->mem[DP_MAP_TAGS4], 0, dp->mem_len[DP_MAP_TAGS4]);
 	memset(dp->mem[DP_MAP_TAGS6], 0, dp->mem_len[DP_MAP_TAGS6]);
+	live_clear(dp);
 	for (map = 0; map < DP_MAP_COUNT; map++) {
 		for (i = 0; i < sizeof(remembered) / sizeof(remembered[0]); i++) {
 			if (!strcmp(dp_map_names[map], remembered[i]))
@@ -303,10 +317,10 @@ static int run_program(struct rig *rig, enum dp_prog prog, struct bpf_test_run_o
 	int ret;
 
 	/* The kernel takes the packet before it gives one back: one place will do. */
-	opts->data_in = run->packet->data;
+	opts->data_in = run->packet->b;
 	opts->data_size_in = run->packet->len;
-	opts->data_out = run->packet->data;
-	opts->data_size_out = sizeof(run->packet->data);
+	opts->data_out = run->packet->b;
+	opts->data_size_out = sizeof(run->packet->b);
 	opts->repeat = 1;
 	ret = bpf_prog_test_run_opts(rig->dp->prog_fd[prog], opts);
 	if (ret)

@@ -158,8 +158,7 @@ static int check(struct wire *w, const char *what, enum fate fate, enum fate wan
 /* What a program sends off is on its way by @device: to the neighbour there. */
 static int check_hop(struct wire *w, const char *what, const struct network_device *device)
 {
-	if (!memcmp(w->packet.data, device->peer_mac, 6) &&
-	    !memcmp(w->packet.data + 6, device->mac, 6))
+	if (!memcmp(w->packet.b, device->peer_mac, 6) && !memcmp(w->packet.b + 6, device->mac, 6))
 		return 0;
 	return fault(w, "%s was sent off with other MAC addresses than those of its next hop",
 		     what);
@@ -214,7 +213,7 @@ static int check_back(struct wire *w, struct err *err)
 	enum fate fate = FATE_UP;
 	int ret = 0;
 
-	packet_build(&spec, &w->packet);
+	packet_make(&spec, &w->packet);
 	if (w->forwarded || !to_node_itself(w))
 		ret = arrive(w, backend_edge(w), &fate, err);
 	if (ret)
@@ -241,7 +240,7 @@ static int check_more(struct wire *w, struct err *err)
 	enum fate fate;
 	int ret;
 
-	packet_build(&spec, &w->packet);
+	packet_make(&spec, &w->packet);
 	ret = arrive(w, w->client, &fate, err);
 	return ret ? ret : check_there(w, fate, PACKET_DATA, err);
 }
@@ -332,7 +331,7 @@ int wire_try(const struct ptest_try *try, struct err *err)
 	w.client = flow->from == PTEST_POD ? w.workload : w.uplink;
 	w.sent.sport = htons((uint16_t)(PORT_FIRST + try->number * PORT_STEP % PORTS));
 	spec = spec_in(w.client, &w.sent, PACKET_OPEN);
-	packet_build(&spec, &question);
+	packet_make(&spec, &question);
 	w.packet = question;
 	ret = arrive(&w, w.client, &fate, err);
 	if (!ret)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "source/diag.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,18 @@ void diag_note(struct diags *diags, const struct origin *at, const char *path, c
 size_t diags_count(const struct diags *diags)
 {
 	return diags->n_errors + diags->n_more_errors;
+}
+
+int diags_refuse(const struct diags *diags, struct err *err)
+{
+	const size_t more = diags_count(diags) - 1;
+
+	if (!diags->n_errors) /* there was no memory for its text */
+		return -ENOMEM;
+	if (!more)
+		return err_input(err, -EINVAL, "%s", diags->errors[0].text);
+	return err_input(err, -EINVAL, "%s (and %zu more error%s)", diags->errors[0].text, more,
+			 more == 1 ? "" : "s");
 }
 
 static int same_file(const struct diag *a, const struct diag *b)

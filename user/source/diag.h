@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "model/objects.h"
+#include "util/err.h"
 
 struct diag {
 	char *text;	 /* one line, no newline */
@@ -28,6 +29,8 @@ __attribute__((format(printf, 4, 5))) void diag_note(struct diags *diags, const 
 						     const char *path, const char *fmt, ...);
 
 size_t diags_count(const struct diags *diags); /* all errors, kept or not */
+/* The first error and how many more there are, in one line. @return -EINVAL; or -ENOMEM */
+int diags_refuse(const struct diags *diags, struct err *err);
 size_t diags_files(const struct diags *diags); /* distinct files among the errors kept */
 
 /*

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "source/scalar.h"
-#include "source/schema.h"
 
 /* Kinds of the core API that are not shunt's business: any other is a slip. */
 static const char *const core_kinds[] = {
@@ -104,7 +103,8 @@ static int decode_object(struct decode *d, const struct kind_def *def, struct ob
 		return -ENOMEM;
 	object->kind = def->kind;
 	object->arena = d->arena;
-	object->origin.file = keep_string(d, d->file);
+	/* Of an API's thousands of objects all have the same, which the source keeps. */
+	object->origin.file = d->lenient ? d->file : keep_string(d, d->file);
 	object->origin.line = d->root->line;
 	object->origin.column = d->root->column;
 	decode_map(d, def->schema, d->root, wire);
@@ -116,6 +116,26 @@ static int decode_object(struct decode *d, const struct kind_def *def, struct ob
 	return d->no_memory ? -ENOMEM : 0;
 }
 
+int document_object(struct decode *d, const struct kind_def *def, struct object **out)
+{
+	struct object *object = NULL;
+	int ret = -ENOMEM;
+
+	d->arena = arena_new();
+	if (d->arena)
+		object = arena_alloc(d->arena, sizeof(*object));
+	if (object)
+		ret = decode_object(d, def, object);
+	if (ret || d->errors) {
+		arena_free(d->arena);
+		object = NULL;
+	}
+	d->arena = NULL; /* the object's own, or gone */
+	if (!ret)
+		*out = object;
+	return ret;
+}
+
 static int load_object(const struct document *doc, const struct item *item,
 		       const struct kind_def *def)
 {
@@ -124,16 +144,10 @@ static int load_object(const struct document *doc, const struct item *item,
 	int ret = -ENOMEM;
 
 	d.scratch = arena_new();
-	d.arena = arena_new();
-	if (d.scratch && d.arena)
-		object = arena_alloc(d.arena, sizeof(*object));
-	if (object)
-		ret = decode_object(&d, def, object);
-	if (!ret && !d.errors) {
+	if (d.scratch)
+		ret = document_object(&d, def, &object);
+	if (!ret && object)
 		ret = found_add(doc->found, object);
-		d.arena = NULL; /* found's, or gone */
-	}
-	arena_free(d.arena);
 	arena_free(d.scratch);
 	return ret;
 }

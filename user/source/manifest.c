@@ -22,8 +22,8 @@ struct load {
 #define TOO_LARGE "is too large: at most SH_MANIFEST_BYTES_MAX (%u) bytes in one file"
 
 /* What is wrong with a file or folder as a whole. */
-#define FILE_ERROR(load, path, ...) \
-	diag_error((load)->diags, &(struct origin){ .file = (path) }, "", __VA_ARGS__)
+#define FILE_ERROR(diags, path, ...) \
+	diag_error((diags), &(struct origin){ .file = (path) }, "", __VA_ARGS__)
 
 static int load_text(struct load *load, const struct manifest_text *text)
 {
@@ -73,23 +73,36 @@ static size_t size_hint(int fd)
 	return (size_t)st.st_size + 1;
 }
 
-static int load_fd(struct load *load, const char *path, int fd)
+/* *@out's text stays NULL where there is an error in @diags instead. @return 0 or -ENOMEM */
+static int read_fd(const char *path, int fd, struct manifest_text *out, struct diags *diags)
 {
 	const size_t size = size_hint(fd);
 	char *buf = malloc(size);
 	ssize_t len;
-	int ret = 0;
 
 	if (!buf)
 		return -ENOMEM;
 	len = read_all(fd, buf, size);
+	if (len >= 0 && len <= SH_MANIFEST_BYTES_MAX) {
+		*out = (struct manifest_text){ path, buf, (size_t)len };
+		return 0;
+	}
 	if (len < 0)
-		FILE_ERROR(load, path, "can't be read: %s", strerror((int)-len));
-	else if (len > SH_MANIFEST_BYTES_MAX)
-		FILE_ERROR(load, path, TOO_LARGE, SH_MANIFEST_BYTES_MAX);
+		FILE_ERROR(diags, path, "can't be read: %s", strerror((int)-len));
 	else
-		ret = load_text(load, &(struct manifest_text){ path, buf, (size_t)len });
+		FILE_ERROR(diags, path, TOO_LARGE, SH_MANIFEST_BYTES_MAX);
 	free(buf);
+	return 0;
+}
+
+static int load_fd(struct load *load, const char *path, int fd)
+{
+	struct manifest_text text = { 0 };
+	int ret = read_fd(path, fd, &text, load->diags);
+
+	if (text.text)
+		ret = load_text(load, &text);
+	free((char *)text.text);
 	return ret;
 }
 
@@ -99,7 +112,7 @@ static int load_file(struct load *load, const char *path)
 	int ret;
 
 	if (fd < 0) {
-		FILE_ERROR(load, path, "can't be opened: %s", strerror(errno));
+		FILE_ERROR(load->diags, path, "can't be opened: %s", strerror(errno));
 		return 0;
 	}
 	ret = load_fd(load, path, fd);
@@ -116,13 +129,17 @@ static bool ends_with(const char *text, const char *end)
 	return len > end_len && !strcmp(text + len - end_len, end);
 }
 
+bool manifest_name(const char *name)
+{
+	/* Also hides what editors and Kubernetes' volumes keep beside a file: .x.yaml.swp, ..data */
+	if (name[0] == '.' || ends_with(name, ".test.yaml") || ends_with(name, ".test.yml"))
+		return false;
+	return ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json");
+}
+
 static int is_manifest(const struct dirent *entry)
 {
-	const char *name = entry->d_name;
-
-	if (name[0] == '.' || ends_with(name, ".test.yaml") || ends_with(name, ".test.yml"))
-		return 0;
-	return ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json");
+	return manifest_name(entry->d_name);
 }
 
 /* By byte, so that the order is the same in every locale. */
@@ -131,33 +148,70 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+int manifest_names(const char *dir, struct dirent ***out)
+{
+	const int n = scandir(dir, out, is_manifest, by_name);
+
+	return n < 0 ? -errno : n;
+}
+
+char *manifest_path(const char *dir, const char *name)
+{
+	const char *slash = ends_with(dir, "/") || !strcmp(dir, "/") ? "" : "/";
+	char *path;
+
+	return asprintf(&path, "%s%s%s", dir, slash, name) < 0 ? NULL : path;
+}
+
+int manifest_read(const char *path, struct manifest_text *out, struct diags *diags)
+{
+	struct stat st;
+	int fd, ret = 0;
+
+	/* What is gone since the folder was read is as good as never there. */
+	if (stat(path, &st) ? errno == ENOENT : S_ISDIR(st.st_mode))
+		return 0;
+	/* A pipe would keep whoever opens it waiting for its writer. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0) {
+		FILE_ERROR(diags, path, "can't be opened: %s", strerror(errno));
+		return 1;
+	}
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		FILE_ERROR(diags, path, "is not a regular file; move it out of the folder");
+	else
+		ret = read_fd(path, fd, out, diags);
+	(void)close(fd);
+	return ret ? ret : 1;
+}
+
 /* @return 1 if there was a file to load, 0 if not, -ENOMEM */
 static int load_entry(struct load *load, const char *dir, const char *name)
 {
-	const char *slash = ends_with(dir, "/") || !strcmp(dir, "/") ? "" : "/";
-	struct stat st;
-	char *path;
-	int ret = 0;
+	struct manifest_text text = { 0 };
+	char *path = manifest_path(dir, name);
+	int ret, loaded;
 
-	if (asprintf(&path, "%s%s%s", dir, slash, name) < 0)
+	if (!path)
 		return -ENOMEM;
-	/* What is gone since the folder was read is as good as never there. */
-	if (!stat(path, &st) && !S_ISDIR(st.st_mode)) {
-		ret = load_file(load, path);
-		ret = ret ? ret : 1;
-	}
+	ret = loaded = manifest_read(path, &text, load->diags);
+	if (text.text)
+		ret = load_text(load, &text);
+	free((char *)text.text);
 	free(path);
-	return ret;
+	return ret < 0 ? ret : loaded;
 }
 
 static int load_dir(struct load *load, const char *dir)
 {
 	struct dirent **entries;
-	const int n = scandir(dir, &entries, is_manifest, by_name);
+	const int n = manifest_names(dir, &entries);
 	int i, ret = 0, loaded = 0;
 
 	if (n < 0) {
-		FILE_ERROR(load, dir, "can't be read: %s", strerror(errno));
+		FILE_ERROR(load->diags, dir, "can't be read: %s", strerror(-n));
 		return 0;
 	}
 	for (i = 0; i < n; i++) {
@@ -168,7 +222,7 @@ static int load_dir(struct load *load, const char *dir)
 	}
 	free(entries);
 	if (ret >= 0 && !loaded)
-		FILE_ERROR(load, dir, "holds no manifest (*.yaml, *.yml, *.json)");
+		FILE_ERROR(load->diags, dir, "holds no manifest (*.yaml, *.yml, *.json)");
 	return ret < 0 ? ret : 0;
 }
 
@@ -179,7 +233,7 @@ static int load_path(struct load *load, const char *path)
 	if (!strcmp(path, "-"))
 		return load_fd(load, path, STDIN_FILENO);
 	if (stat(path, &st)) {
-		FILE_ERROR(load, path, "can't be opened: %s", strerror(errno));
+		FILE_ERROR(load->diags, path, "can't be opened: %s", strerror(errno));
 		return 0;
 	}
 	return S_ISDIR(st.st_mode) ? load_dir(load, path) : load_file(load, path);
@@ -298,7 +352,7 @@ int manifest_load_buffer(const struct manifest_text *text, struct object_set *ou
 	int ret = 0;
 
 	if (text->len > SH_MANIFEST_BYTES_MAX)
-		FILE_ERROR(&load, text->name, TOO_LARGE, SH_MANIFEST_BYTES_MAX);
+		FILE_ERROR(load.diags, text->name, TOO_LARGE, SH_MANIFEST_BYTES_MAX);
 	else
 		ret = load_text(&load, text);
 	return finish(&load, ret, out, err);

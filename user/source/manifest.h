@@ -7,7 +7,9 @@
 #ifndef SHUNT_SOURCE_MANIFEST_H
 #define SHUNT_SOURCE_MANIFEST_H
 
+#include <dirent.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "model/objects.h"
@@ -36,6 +38,21 @@ struct manifest_text {
 /* The same for that. */
 int manifest_load_buffer(const struct manifest_text *text, struct object_set *out,
 			 struct diags *diags, struct err *err);
+
+/*
+ * A folder's manifests one by one, for whoever follows them (folder.c): the same
+ * names, in the same order, read in the same way.
+ */
+bool manifest_name(const char *name); /* without its folder */
+/* @return how many, and *@out (free() each, then the list), or a negative errno */
+int manifest_names(const char *dir, struct dirent ***out);
+char *manifest_path(const char *dir, const char *name); /* free() it; NULL: no memory */
+/*
+ * *@out (zeroed) gets the bytes (free() .text; .name is @path itself), or stays as it is
+ * and @diags has the reason. @return 1, or 0 where no file is there (nothing, or a
+ * folder), or -ENOMEM
+ */
+int manifest_read(const char *path, struct manifest_text *out, struct diags *diags);
 
 /*
  * One object as the API's JSON, of the fields that struct object keeps;

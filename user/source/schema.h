@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Field schemas as data. One table a kind of map lists every field that the
- * Kubernetes API has there; decoding (strict) and encoding walk the same
- * tables. Tables describe wire structs, shaped as the API's JSON is; each
+ * Kubernetes API has there; decoding (strict, or lenient with what an API server
+ * accepted) and encoding walk the same tables. Tables describe wire structs, shaped as the API's JSON is; each
  * schema_KIND.c turns its wire struct into the object's own, and back.
  *
  * Wire strings belong to the tree that they were decoded from (or, when
@@ -38,6 +38,8 @@ enum field_type {
 enum field_flags {
 	FIELD_REQUIRED = 0x1,
 	FIELD_EMPTY_IS_ABSENT = 0x2, /* "" is what the API makes of an absent string */
+	FIELD_OPEN = 0x4,   /* FIELD_ENUM: the API may learn more words; they mean absent */
+	FIELD_SECRET = 0x8, /* FIELD_STRING: no message shows what stands there */
 };
 
 struct wire_list {
@@ -81,6 +83,7 @@ uint8_t proto_to_wire(proto_t proto);
 /* ---- decoding ------------------------------------------------------------ */
 
 #define DECODE_DEPTH_MAX 16 /* of the tables, with the items[] of a List before them */
+#define DECODE_KEPT	 64 /* a power of two */
 
 struct decode {
 	const char *file;
@@ -90,10 +93,18 @@ struct decode {
 	const struct tree_node *root; /* of the object */
 	size_t errors;
 	bool no_memory;
+	/*
+	 * An API server has accepted it: unknown fields are passed over, names and
+	 * labels not judged again, and the first error is enough.
+	 */
+	bool lenient;
+	const char *kept[DECODE_KEPT]; /* strings in @arena, by hash: what comes again is shared */
 	struct path_step path[DECODE_DEPTH_MAX];
 	size_t depth, base; /* steps before @base lead to the object itself */
 };
 
+/* @return the field of that name, or NULL */
+const struct field *schema_field(const struct schema *schema, const char *name);
 /* Fill the zeroed wire struct @out. Errors are counted in @d. */
 void decode_map(struct decode *d, const struct schema *schema, const struct tree_node *node,
 		void *out);
@@ -137,7 +148,8 @@ struct kind_def {
 	const char *api_version;
 	const struct schema *schema; /* its wire struct begins with struct wire_head */
 	check_fn *check_name;
-	bool cluster_scoped; /* has no namespace */
+	check_fn *check_api_name; /* what newer APIs accept too; NULL: the same */
+	bool cluster_scoped;	  /* has no namespace */
 	/* Check what concerns several fields, and fill in @object. */
 	void (*finish)(struct decode *d, const void *wire, struct object *object);
 	/* The other way; arrays come from @scratch. @return 0 or -ENOMEM */

@@ -149,14 +149,32 @@ static void refuse(struct decode *d, const struct tree_node *node, const char *w
 		fault(d, node, "%s %s", quote(node->text, text), why);
 }
 
+/*
+ * What the API server let pass may be named as it likes. What can't be read (addresses) and
+ * what the data path has no room for (longer than a DNS label) is wrong all the same.
+ */
+static bool is_checked(const struct decode *d, check_fn *check)
+{
+	if (!check || !d->lenient)
+		return check;
+	return check != check_dns_subdomain && check != check_label_value &&
+	       check != check_port_name && check != check_qualified_name;
+}
+
 static void decode_string(struct decode *d, const struct field *field, const struct tree_node *node,
 			  void *out)
 {
-	const char *text = string_of(d, node);
+	const char *text;
 
+	if ((field->flags & FIELD_SECRET) &&
+	    (node->type != TREE_SCALAR || scalar_type(node) != SCALAR_STRING)) {
+		fault(d, node, "expected a string (put it in quotes)");
+		return;
+	}
+	text = string_of(d, node);
 	if (!text || (!*text && (field->flags & FIELD_EMPTY_IS_ABSENT)))
 		return;
-	if (field->check)
+	if (is_checked(d, field->check))
 		refuse(d, node, field->check(text));
 	*(const char **)out = text;
 }
@@ -209,7 +227,7 @@ static void decode_int_or_string(struct decode *d, const struct field *field,
 	if (node->type == TREE_SCALAR && scalar_type(node) == SCALAR_INT) {
 		value->num = number_of(d, field, node);
 	} else if (node->type == TREE_SCALAR && scalar_type(node) == SCALAR_STRING) {
-		if (field->check)
+		if (is_checked(d, field->check))
 			refuse(d, node, field->check(node->text));
 		value->str = node->text;
 	} else {
@@ -246,11 +264,16 @@ static void decode_enum(struct decode *d, const struct field *field, const struc
 			return;
 		}
 	}
+	if (d->lenient && (field->flags & FIELD_OPEN))
+		return;
 	near = nearest_word(text, field->words, n);
 	fault(d, node, "%s is not one of %s%s%s%s", quote(text, quoted),
 	      list_words(field->words, n, list, sizeof(list)), near ? " (did you mean \"" : "",
 	      near ? near : "", near ? "\"?)" : "");
 }
+
+/* kubectl's copy of the whole object in an annotation, which nobody reads here. */
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
 static void decode_labels(struct decode *d, const struct field *field, const struct tree_node *node,
 			  void *out)
@@ -271,10 +294,13 @@ static void decode_labels(struct decode *d, const struct field *field, const str
 		const struct tree_node *key = node->items[2 * i], *value = node->items[2 * i + 1];
 		const char *text;
 
+		if (d->lenient && !strcmp(key->text, LAST_APPLIED))
+			continue;
 		push(d, key->text, 0);
-		refuse(d, key, check_qualified_name(key->text));
+		if (is_checked(d, check_qualified_name))
+			refuse(d, key, check_qualified_name(key->text));
 		text = scalar_is_null(value) ? "" : string_of(d, value);
-		if (text && field->check && *text)
+		if (text && is_checked(d, field->check) && *text)
 			refuse(d, value, field->check(text));
 		labels->v[labels->n++] = (struct label){ key->text, text ? text : "" };
 		pop(d);
@@ -322,7 +348,7 @@ static void decode_list(struct decode *d, const struct field *field, const struc
 		return;
 	}
 	list->n = node->n;
-	for (i = 0; i < node->n; i++) {
+	for (i = 0; i < node->n && !(d->lenient && d->errors); i++) {
 		push(d, NULL, i);
 		decode_value(d, field->item, node->items[i], (char *)list->v + i * size);
 		pop(d);
@@ -362,10 +388,20 @@ static size_t field_index(const struct schema *schema, const char *name)
 	size_t i;
 
 	for (i = 0; i < schema->n; i++) {
-		if (!strcmp(schema->fields[i].name, name))
+		const char *field = schema->fields[i].name;
+
+		/* Most differ in their first letter: this is what decoding does most often. */
+		if (field[0] == name[0] && !strcmp(field, name))
 			break;
 	}
 	return i;
+}
+
+const struct field *schema_field(const struct schema *schema, const char *name)
+{
+	const size_t at = field_index(schema, name);
+
+	return at < schema->n ? &schema->fields[at] : NULL;
 }
 
 /* @return the place of the field that was meant, or the table's end */
@@ -416,6 +452,8 @@ void decode_map(struct decode *d, const struct schema *schema, const struct tree
 		const struct field *field;
 
 		at = field_index(schema, key->text);
+		if (at == schema->n && d->lenient)
+			continue;
 		if (at == schema->n) {
 			/* One slip, one error: what was meant isn't reported as missing too. */
 			at = unknown_field(d, schema, key);
@@ -437,13 +475,32 @@ void decode_map(struct decode *d, const struct schema *schema, const struct tree
 
 /* ---- keeping ------------------------------------------------------------- */
 
+/* Where a copy of @text would be: nodes, zones and names are the same all over an object. */
+static const char **kept_place(struct decode *d, const char *text)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	return &d->kept[(hash ^ hash >> 16) % DECODE_KEPT];
+}
+
 const char *keep_string(struct decode *d, const char *text)
 {
-	const char *copy = text && *text ? arena_strdup(d->arena, text) : "";
+	const char **kept, *copy;
 
-	if (!copy)
+	if (!text || !*text)
+		return "";
+	kept = kept_place(d, text);
+	if (*kept && !strcmp(*kept, text))
+		return *kept;
+	copy = arena_strdup(d->arena, text);
+	if (!copy) {
 		d->no_memory = true;
-	return copy ? copy : "";
+		return "";
+	}
+	*kept = copy;
+	return copy;
 }
 
 void *keep_array(struct decode *d, size_t n, size_t size, size_t *n_out)

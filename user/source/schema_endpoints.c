@@ -127,7 +127,8 @@ static void finish_subset(struct decode *d, const struct wire_subset *wire, size
 
 	if (!wire->addresses.n && !wire->not_ready.n)
 		decode_fault(d, AT("subsets[%zu]", index), "needs addresses or notReadyAddresses");
-	check_ports(d, &wire->ports, index);
+	if (!d->lenient)
+		check_ports(d, &wire->ports, index);
 	endpoint_ports_finish(d, &wire->ports, &out->ports, &out->n_ports);
 	out->endpoints =
 		keep_array(d, wire->addresses.n + wire->not_ready.n, sizeof(*out->endpoints), &n);

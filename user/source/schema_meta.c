@@ -128,9 +128,9 @@ static const char *check_weight(const char *text)
 	char *end;
 	const unsigned long weight = strtoul(text, &end, 10);
 
-	if (!*text || text[strspn(text, "0123456789")] || strlen(text) > 5 || !weight ||
+	if (!*text || text[strspn(text, "0123456789")] || strlen(text) > 5 ||
 	    weight > SH_WEIGHT_MAX)
-		return "is no weight: a whole number from 1 to SH_WEIGHT_MAX (1000)";
+		return "is no weight: a whole number from 0 to SH_WEIGHT_MAX (1000)";
 	return NULL;
 }
 _Static_assert(SH_WEIGHT_MAX == 1000, "the message above says so");
@@ -164,6 +164,8 @@ static void check_own_annotation(struct decode *d, const struct label *annotatio
 			decode_fault(d, path, "%s %s", quote(annotation->value, quoted), why);
 		return;
 	}
+	if (d->lenient)
+		return;
 	near = nearest_word(annotation->key, names, FIELD_COUNT(names));
 	if (near)
 		decode_fault(d, path, "unknown annotation (did you mean \"%s\"?)", near);
@@ -192,6 +194,7 @@ static void check_annotations(struct decode *d, const struct labels *annotations
 static void check_name(struct decode *d, const struct kind_def *def, const struct wire_meta *wire)
 {
 	char quoted[QUOTE_LEN];
+	check_fn *check = d->lenient && def->check_api_name ? def->check_api_name : def->check_name;
 	const char *why;
 
 	if (!wire->name || !*wire->name) {
@@ -201,7 +204,7 @@ static void check_name(struct decode *d, const struct kind_def *def, const struc
 				     : "");
 		return;
 	}
-	why = def->check_name(wire->name);
+	why = check(wire->name);
 	if (why)
 		decode_fault(d, "metadata.name", "%s %s", quote(wire->name, quoted), why);
 }

@@ -185,6 +185,7 @@ static const struct field spec_fields[] = {
 	  .words = policy_words },
 	{ .name = "trafficDistribution",
 	  .type = FIELD_ENUM,
+	  .flags = FIELD_OPEN,
 	  AT_SPEC(distribution),
 	  .words = distribution_words },
 	{ .name = "publishNotReadyAddresses", .type = FIELD_BOOL, AT_SPEC(publish_not_ready) },
@@ -301,7 +302,8 @@ static void check_port(struct decode *d, const struct wire_spec *spec, size_t i)
 	if (port->node_port && type == SERVICE_CLUSTER_IP)
 		decode_fault(d, AT("spec.ports[%zu].nodePort", i),
 			     "only a Service of type NodePort or LoadBalancer has one");
-	if (port->proto && proto_of_wire(port->proto) == IPPROTO_SCTP && port->target.num &&
+	/* What a cluster has accepted is served without such endpoints: resolve() tells. */
+	if (!d->lenient && proto_of_wire(port->proto) == IPPROTO_SCTP && port->target.num &&
 	    port->target.num != port->port && !headless && type != SERVICE_EXTERNAL_NAME)
 		decode_fault(d, AT("spec.ports[%zu].targetPort", i),
 			     "%d is not port %d: SCTP ports can't be translated (their checksum "
@@ -679,6 +681,7 @@ const struct kind_def kind_service = {
 	.api_version = "v1",
 	.schema = &schema_service,
 	.check_name = check_dns1035_label,
+	.check_api_name = check_dns_label,
 	.finish = service_finish,
 	.to_wire = service_to_wire,
 };

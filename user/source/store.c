@@ -367,9 +367,10 @@ int store_remove(const char *dir, struct err *err)
 
 	for (i = 0; !ret && i < sizeof(names) / sizeof(names[0]); i++)
 		ret = remove_file(dir, names[i], err);
-	/* A folder that holds somebody else's files stays, and one that is mounted. */
+	/* A folder that holds somebody else's files stays, and one that is mounted, or that
+	 * a service manager made for us. */
 	if (!ret && rmdir(dir) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST &&
-	    errno != EBUSY)
+	    errno != EBUSY && errno != EROFS)
 		ret = err_system(err, -errno, "cannot remove the folder %s", dir);
 	return ret;
 }

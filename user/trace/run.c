@@ -71,7 +71,7 @@ static void question_packet(const struct trace_question *question, const struct 
 
 	memcpy(spec.dmac, place->mac, sizeof(spec.dmac));
 	memcpy(spec.smac, neighbour, sizeof(spec.smac));
-	packet_build(&spec, out);
+	packet_make(&spec, out);
 }
 
 /* The packet as it has come out; @dropped is all that can't be seen on it. */

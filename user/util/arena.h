@@ -7,7 +7,9 @@
 
 struct arena;
 
-struct arena *arena_new(void);	  /* NULL: no memory */
+struct arena *arena_new(void); /* NULL: no memory */
+/* The same, for one that will hold some @first bytes. */
+struct arena *arena_new_sized(size_t first);
 void arena_free(struct arena *a); /* NULL is fine */
 /* @return @size zeroed bytes, aligned for any type, or NULL */
 void *arena_alloc(struct arena *a, size_t size);

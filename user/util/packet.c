@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "bpf/packet.h"
+#include "util/packet.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #define IP6_BYTES  40
 #define TCP_BYTES  20
 #define UDP_BYTES  8
+#define SCTP_BYTES 12
 
 /* ---- words ------------------------------------------------------------------ */
 
@@ -36,7 +37,7 @@ static uint32_t sum_bytes(uint32_t sum, const unsigned char *b, size_t len)
 	return sum;
 }
 
-static uint16_t ip4_csum(const struct packet *packet, const struct parsed *parsed)
+uint16_t packet_ip4_csum(const struct packet *packet, const struct parsed *parsed)
 {
 	size_t header = (packet->b[parsed->l3] & 0xfu) * 4u;
 	uint32_t sum = sum_bytes(0, packet->b + parsed->l3, 10);
@@ -46,6 +47,8 @@ static uint16_t ip4_csum(const struct packet *packet, const struct parsed *parse
 
 size_t packet_l4_csum_at(const struct parsed *parsed)
 {
+	if (parsed->proto == IPPROTO_ICMP || parsed->proto == IPPROTO_ICMPV6)
+		return parsed->l4 + 2;
 	return parsed->l4 + (parsed->proto == IPPROTO_TCP ? 16 : 6);
 }
 
@@ -56,12 +59,46 @@ uint16_t packet_l4_csum(const struct packet *packet, const struct parsed *parsed
 	const unsigned char *l4 = packet->b + parsed->l4;
 	unsigned char pseudo[4] = { 0, parsed->proto, (unsigned char)(len >> 8),
 				    (unsigned char)len };
-	uint32_t sum;
+	uint32_t sum = 0;
 
-	sum = sum_bytes(0, packet->b + addrs, parsed->v6 ? 32 : 8);
-	sum = sum_bytes(sum, pseudo, sizeof(pseudo));
+	if (parsed->proto != IPPROTO_ICMP) {
+		sum = sum_bytes(0, packet->b + addrs, parsed->v6 ? 32 : 8);
+		sum = sum_bytes(sum, pseudo, sizeof(pseudo));
+	}
 	sum = sum_bytes(sum, l4, at);
 	return (uint16_t)~sum_bytes(sum, l4 + at + 2, len - at - 2);
+}
+
+static size_t l4_bytes(uint8_t proto)
+{
+	if (proto == IPPROTO_TCP)
+		return TCP_BYTES;
+	return proto == IPPROTO_SCTP ? SCTP_BYTES : UDP_BYTES;
+}
+
+/* SCTP's, RFC 9260 appendix A: Castagnoli's polynomial, reflected. */
+static uint32_t crc32c(const unsigned char *b, size_t len)
+{
+	uint32_t crc = 0xffffffffu;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= b[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
+/* Little endian, unlike all else. */
+static void put_sctp_csum(struct packet *packet, const struct parsed *parsed)
+{
+	unsigned char *csum = packet->b + parsed->l4 + 8;
+	uint32_t crc;
+
+	memset(csum, 0, 4);
+	crc = crc32c(packet->b + parsed->l4, parsed->end - parsed->l4);
+	for (int i = 0; i < 4; i++)
+		csum[i] = (unsigned char)(crc >> 8 * i);
 }
 
 /* ---- building --------------------------------------------------------------- */
@@ -101,7 +138,8 @@ static void build_ip4(struct packet *packet, const struct spec *spec)
 	static const unsigned char options[12] = { 0x94, 4, 0, 0, 1, 68, 4, 5, 0xf0, 0, 0, 0 };
 	size_t extra = spec->extras & EXTRA_OPTIONS ? sizeof(options) : 0;
 	unsigned char *ip = grow(packet, IP4_BYTES + extra);
-	uint16_t frag = (uint16_t)(spec->frag_offset / 8 | (spec->more_fragments ? 0x2000 : 0));
+	uint16_t frag = (uint16_t)(spec->frag_offset / 8 | (spec->more_fragments ? 0x2000 : 0) |
+				   (spec->dont_fragment ? 0x4000 : 0));
 
 	ip[0] = (unsigned char)(0x40 | (IP4_BYTES + extra) / 4);
 	ip[1] = 0xb8;
@@ -167,18 +205,27 @@ static void build_ip6(struct packet *packet, const struct spec *spec)
 	packet->b[next_at] = spec->proto;
 }
 
+static void put32(struct packet *packet, size_t at, uint32_t value)
+{
+	packet_put16(packet, at, (uint16_t)(value >> 16));
+	packet_put16(packet, at + 2, (uint16_t)value);
+}
+
 static void build_l4(struct packet *packet, const struct spec *spec)
 {
 	size_t at = packet->len;
 
-	grow(packet, spec->proto == IPPROTO_TCP ? TCP_BYTES : UDP_BYTES);
+	grow(packet, l4_bytes(spec->proto));
 	packet_put16(packet, at, spec->sport);
 	packet_put16(packet, at + 2, spec->dport);
 	if (spec->proto == IPPROTO_TCP) {
-		packet->b[at + 7] = 0x11; /* sequence number */
+		put32(packet, at + 4, spec->seq ? spec->seq : 0x11);
+		put32(packet, at + 8, spec->ack);
 		packet->b[at + 12] = 0x50;
 		packet->b[at + 13] = spec->tcp_flags;
 		packet_put16(packet, at + 14, 0xfaf0);
+	} else if (spec->proto == IPPROTO_SCTP) {
+		put32(packet, at + 4, spec->seq);
 	} else {
 		packet_put16(packet, at + 4, (uint16_t)(UDP_BYTES + spec->payload));
 	}
@@ -228,9 +275,13 @@ void packet_fix_csums(struct packet *packet, const struct parsed *parsed)
 	uint16_t csum;
 
 	if (!parsed->v6)
-		packet_put16(packet, parsed->l3 + 10, ip4_csum(packet, parsed));
+		packet_put16(packet, parsed->l3 + 10, packet_ip4_csum(packet, parsed));
 	if (parsed->later_fragment)
 		return;
+	if (parsed->proto == IPPROTO_SCTP) {
+		put_sctp_csum(packet, parsed);
+		return;
+	}
 	csum = packet_l4_csum(packet, parsed);
 	if (parsed->proto == IPPROTO_TCP)
 		packet_put16(packet, at, csum);
@@ -299,6 +350,14 @@ static bool parse_ip6(const struct packet *packet, struct parsed *out)
 	return true;
 }
 
+bool packet_layout_at(const struct packet *packet, size_t l3, struct parsed *out)
+{
+	if (packet->len <= l3)
+		return false;
+	*out = (struct parsed){ .v6 = packet->b[l3] >> 4 == 6, .l3 = l3 };
+	return out->v6 ? parse_ip6(packet, out) : parse_ip4(packet, out);
+}
+
 bool packet_parse(const struct packet *packet, struct parsed *out)
 {
 	uint16_t proto;
@@ -313,8 +372,7 @@ bool packet_parse(const struct packet *packet, struct parsed *out)
 	whole = out->v6 ? parse_ip6(packet, out) : parse_ip4(packet, out);
 	if (!whole || (out->proto != IPPROTO_TCP && out->proto != IPPROTO_UDP))
 		return false;
-	return out->later_fragment ||
-	       packet->len >= out->l4 + (out->proto == IPPROTO_TCP ? TCP_BYTES : UDP_BYTES);
+	return out->later_fragment || packet->len >= out->l4 + l4_bytes(out->proto);
 }
 
 bool packet_csums_hold(const struct packet *packet)
@@ -324,11 +382,11 @@ bool packet_csums_hold(const struct packet *packet)
 
 	if (!packet_parse(packet, &parsed) || parsed.end > packet->len || parsed.l4 > parsed.end)
 		return false;
-	if (!parsed.v6 && packet_get16(packet, parsed.l3 + 10) != ip4_csum(packet, &parsed))
+	if (!parsed.v6 && packet_get16(packet, parsed.l3 + 10) != packet_ip4_csum(packet, &parsed))
 		return false;
 	if (parsed.later_fragment || parsed.first_fragment)
 		return true;
-	if (parsed.end - parsed.l4 < (parsed.proto == IPPROTO_TCP ? TCP_BYTES : UDP_BYTES))
+	if (parsed.end - parsed.l4 < l4_bytes(parsed.proto))
 		return false;
 	sum = packet_get16(packet, packet_l4_csum_at(&parsed));
 	right = packet_l4_csum(packet, &parsed);
