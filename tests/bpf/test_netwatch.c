@@ -166,6 +166,7 @@ static void repetitions_of_devices_are_not(void **state)
 	/* What a bridge says of its port. */
 	check(f, "ip link add br0 type bridge && ip link set v1 master br0", NETWATCH_LINKS, 0);
 	check(f, "bridge link set dev v1 cost 77", 0, ALL);
+	check(f, "ip link set v1 alias port", 0, ALL);
 }
 
 static void addresses_are_told(void **state)

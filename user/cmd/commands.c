@@ -9,6 +9,31 @@
 
 const struct command commands[] = {
 	{
+		.name = "agent",
+		.args = "",
+		.summary = "keep the kernel in step with a cluster or a folder",
+		.text = "The node agent, in place of kube-proxy. Follows a cluster's API "
+			"(--kubeconfig, or as\n"
+			"a pod by its service account) or a folder of manifests (--manifests), and "
+			"the\n"
+			"devices, addresses and routes of this node, until SIGTERM or SIGINT. What "
+			"it put\n"
+			"into the kernel works on after it has ended, unless --cleanup-on-exit is "
+			"given.\n"
+			"\n"
+			"An option may also stand in the environment (--service-cidr: "
+			"SHUNT_SERVICE_CIDR)\n"
+			"and in the file of --config, which SIGHUP has read again. The command "
+			"line comes\n"
+			"before the environment, that before the file.\n",
+		.examples = "  shunt agent --kubeconfig /etc/kubernetes/shunt.conf\n"
+			    "  shunt agent --manifests /etc/shunt/manifests --node-name node-1\n"
+			    "  shunt agent --config /var/lib/kube-proxy/config.conf\n",
+		.options = OPTIONS_OF_AGENT,
+		.needs = NEEDS_WRITE,
+		.run = agent_run,
+	},
+	{
 		.name = "apply",
 		.args = "-f FILE|DIR|-",
 		.summary = "load manifests into the kernel",

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/sync.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+#include <uv.h>
+
+#include "cmd/plan.h"
+#include "source/store.h"
+
+/* Services by pointer: those of one publish. */
+struct batch {
+	struct world_service **v;
+	size_t n;
+};
+
+__attribute__((format(printf, 2, 3))) static void report(struct sync *sync, const char *fmt, ...)
+{
+	char text[1200];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	sync->log(sync->log_arg, text);
+}
+
+static uint64_t unix_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int batch_of_dirty(const struct world *world, struct batch *out)
+{
+	struct world_service *service;
+
+	*out = (struct batch){ .v = calloc(world->n_dirty + 1, sizeof(*out->v)) };
+	if (!out->v)
+		return -ENOMEM;
+	DL_FOREACH(world->dirty, service)
+		out->v[out->n++] = service;
+	return 0;
+}
+
+static int batch_of_all(const struct world *world, struct batch *out)
+{
+	struct world_service *service;
+
+	*out = (struct batch){ .v = calloc(HASH_COUNT(world->services) + 1, sizeof(*out->v)) };
+	if (!out->v)
+		return -ENOMEM;
+	for (service = world->services; service; service = service->hh.next)
+		out->v[out->n++] = service;
+	return 0;
+}
+
+/* ---- the own control plane ----------------------------------------------------- */
+
+/* With @only's proposal (NULL: all) in place of what is in force. */
+static int proposed_set(const struct sync *sync, const struct world_service *only,
+			struct object_set *out)
+{
+	const struct world_service *service;
+	struct object *object;
+	int ret;
+
+	ret = world_objects(&sync->world, false, out);
+	for (service = sync->world.services; service && !ret; service = service->hh.next) {
+		object = service->proposed;
+		if (!object || (only && only != service))
+			continue;
+		ret = object_set_put(out, object_ref(object));
+	}
+	return ret;
+}
+
+/* Give @only (NULL: all that are proposed) what they leave out. */
+static int allocate_proposed(struct sync *sync, const struct world_service *only, struct err *err)
+{
+	struct object_set prev = { 0 }, next = { 0 };
+	int ret;
+
+	ret = world_objects(&sync->world, false, &prev);
+	if (!ret)
+		ret = proposed_set(sync, only, &next);
+	if (ret)
+		ret = err_system(err, ret, "allocate addresses");
+	else
+		ret = plan_allocate(&next, &prev, sync->settings, err);
+	object_set_done(&prev);
+	object_set_done(&next);
+	return ret;
+}
+
+static void accept_proposal(struct sync *sync, struct world_service *service)
+{
+	object_free(service->service);
+	service->service = service->proposed;
+	service->proposed = NULL;
+	sync->unsaved = true;
+}
+
+static void refuse_proposal(struct sync *sync, struct world_service *service, const struct err *err)
+{
+	report(sync, "Service %s/%s left %s: %s", service->ns, service->name,
+	       service->service ? "as it was" : "out", err->msg);
+	sync->stats->objects_refused++;
+	object_free(service->proposed);
+	service->proposed = NULL;
+}
+
+/* All at once, or, where that fails, those that can be had. */
+static void accept_proposals(struct sync *sync)
+{
+	struct world_service *service;
+	struct err err = { 0 };
+	bool any = false, all;
+
+	DL_FOREACH(sync->world.dirty, service)
+		any |= service->proposed != NULL;
+	if (!any)
+		return;
+	all = !allocate_proposed(sync, NULL, &err);
+	DL_FOREACH(sync->world.dirty, service) {
+		if (!service->proposed)
+			continue;
+		if (all || !allocate_proposed(sync, service, &err))
+			accept_proposal(sync, service);
+		else
+			refuse_proposal(sync, service, &err);
+	}
+}
+
+int sync_save(struct sync *sync, struct err *err)
+{
+	struct object_set set = { 0 };
+	int ret;
+
+	ret = world_objects(&sync->world, false, &set);
+	if (ret)
+		ret = err_system(err, ret, "keep what was allocated");
+	else
+		ret = store_save(sync->settings->state, &set, err);
+	object_set_done(&set);
+	sync->unsaved = ret;
+	return ret;
+}
+
+/* ---- what a publish tells --------------------------------------------------------- */
+
+static int health_cmp(const void *key, const void *element)
+{
+	const struct world_service *service = key;
+	const struct want_health *health = element;
+	int order = strcmp(service->ns, health->ns);
+
+	return order ? order : strcmp(service->name, health->name);
+}
+
+static void tell_health(struct sync *sync, const struct batch *batch, const struct wanted *wanted)
+{
+	const struct want_health *health;
+	struct err err = { 0 };
+	size_t i;
+
+	for (i = 0; sync->health && i < batch->n; i++) {
+		health = NULL;
+		if (wanted->n_health)
+			health = bsearch(batch->v[i], wanted->health, wanted->n_health,
+					 sizeof(*wanted->health), health_cmp);
+		if (health_service(sync->health, batch->v[i]->ns, batch->v[i]->name, health, &err))
+			report(sync, "%s", err.msg);
+	}
+}
+
+static void count_published(struct sync *sync, const struct batch *batch)
+{
+	const uint64_t now = uv_hrtime(), now_ms = unix_ms();
+	struct world_service *service;
+	size_t i;
+
+	for (i = 0; i < batch->n; i++) {
+		service = batch->v[i];
+		if (!service->dirty)
+			continue;
+		if (sync->in_force)
+			histogram_add(&sync->stats->publish_latency,
+				      (double)(now - service->since) / 1e9);
+		if (sync->in_force && service->trigger_ms && now_ms > service->trigger_ms)
+			histogram_add(&sync->stats->programming_duration,
+				      (double)(now_ms - service->trigger_ms) / 1e3);
+	}
+}
+
+static void settle(struct sync *sync, const struct batch *batch)
+{
+	size_t i;
+
+	count_published(sync, batch);
+	for (i = 0; i < batch->n; i++)
+		world_settle(&sync->world, batch->v[i]);
+}
+
+static void print_notes(struct sync *sync, const struct wanted *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < wanted->n_notes; i++)
+		report(sync, "%s", wanted->notes[i]);
+	if (wanted->n_notes_more)
+		report(sync, "%zu more notes", wanted->n_notes_more);
+}
+
+/* ---- a part ------------------------------------------------------------------------ */
+
+static int resolve_batch(struct sync *sync, const struct batch *batch, struct wanted **out,
+			 struct err *err)
+{
+	const struct plan_opts opts = { .cluster = !sync->world.own_control_plane };
+	struct object_set set = { 0 };
+	int ret;
+
+	ret = world_objects_of(&sync->world, batch->v, batch->n, &set);
+	if (ret)
+		ret = err_system(err, ret, "resolve %zu Services", batch->n);
+	else
+		ret = plan_resolve_as(&set, sync->settings, &opts, out, err);
+	object_set_done(&set);
+	return ret;
+}
+
+static int change_batch(struct sync *sync, const struct batch *batch, const struct wanted *wanted,
+			struct err *err)
+{
+	struct publish_name *names = calloc(batch->n + 1, sizeof(*names));
+	struct publish_order order = { .wanted = wanted, .names = names, .n_names = batch->n };
+	size_t i;
+	int ret;
+
+	if (!names)
+		return err_system(err, -ENOMEM, "publish %zu Services", batch->n);
+	for (i = 0; i < batch->n; i++)
+		names[i] = (struct publish_name){ batch->v[i]->ns, batch->v[i]->name };
+	ret = dataplane_change(sync->dp, &order, &sync->last, err);
+	free(names);
+	return ret;
+}
+
+static int publish_batch(struct sync *sync, const struct batch *batch, struct err *err)
+{
+	struct wanted *wanted = NULL;
+	size_t i;
+	int ret;
+
+	ret = resolve_batch(sync, batch, &wanted, err);
+	if (!ret)
+		ret = change_batch(sync, batch, wanted, err);
+	if (!ret) {
+		print_notes(sync, wanted);
+		tell_health(sync, batch, wanted);
+		/* Who has a frontend that two want is found out by looking at all. */
+		for (i = 0; i < batch->n; i++)
+			sync->world.all_dirty |= batch->v[i]->service_changed &&
+						 (sync->last.conflicts || sync->conflicts);
+		settle(sync, batch);
+	}
+	wanted_free(wanted);
+	return ret;
+}
+
+/* What is wrong with the user's words won't be right by itself; what the system refused may. */
+static void leave_out(struct sync *sync, struct world_service *service, const struct err *err)
+{
+	if (!service->refused)
+		report(sync, "Service %s/%s left as it was: %s", service->ns, service->name,
+		       err->msg);
+	service->refused = true;
+	if (err->exit == EXIT_SYSTEM) {
+		sync->n_failed++;
+		return;
+	}
+	sync->stats->objects_refused++;
+	world_settle(&sync->world, service);
+}
+
+/* Together, or, where that fails, one by one. */
+static int publish_dirty(struct sync *sync, struct err *err)
+{
+	struct batch batch, one;
+	size_t i;
+	int ret;
+
+	sync->n_failed = 0;
+	if (batch_of_dirty(&sync->world, &batch))
+		return err_system(err, -ENOMEM, "publish");
+	ret = publish_batch(sync, &batch, err);
+	for (i = 0; ret && i < batch.n; i++) {
+		one = (struct batch){ .v = &batch.v[i], .n = 1 };
+		if (batch.n == 1 || publish_batch(sync, &one, err))
+			leave_out(sync, batch.v[i], err);
+	}
+	free(batch.v);
+	return sync->n_failed ? -EAGAIN : 0;
+}
+
+/* ---- all -------------------------------------------------------------------------- */
+
+/* Which Services don't resolve: they are left as they are. @return how many */
+static size_t refuse_unresolved(struct sync *sync)
+{
+	struct world_service *service, *next;
+	struct wanted *wanted;
+	struct err err = { 0 };
+	struct batch one;
+	size_t n = 0;
+
+	HASH_ITER(hh, sync->world.services, service, next) {
+		if (service->refused)
+			continue;
+		one = (struct batch){ .v = &service, .n = 1 };
+		wanted = NULL;
+		if (resolve_batch(sync, &one, &wanted, &err)) {
+			leave_out(sync, service, &err);
+			n++;
+		}
+		wanted_free(wanted);
+	}
+	return n;
+}
+
+static int resolve_all(struct sync *sync, struct wanted **out, struct err *err)
+{
+	const struct plan_opts opts = { .cluster = !sync->world.own_control_plane,
+					.on_node = true };
+	struct object_set set = { 0 };
+	int ret;
+
+	ret = world_objects(&sync->world, true, &set);
+	if (ret)
+		return err_system(err, ret, "resolve all Services");
+	ret = plan_resolve_as(&set, sync->settings, &opts, out, err);
+	object_set_done(&set);
+	return ret;
+}
+
+/* All but those that are refused, which stay as they are. */
+static int change_all(struct sync *sync, const struct wanted *wanted, struct err *err)
+{
+	struct publish_order order = { .wanted = wanted, .all = true };
+	struct world_service *service;
+	struct publish_name *names;
+	int ret;
+
+	names = calloc(HASH_COUNT(sync->world.services) + 1, sizeof(*names));
+	if (!names)
+		return err_system(err, -ENOMEM, "publish");
+	for (service = sync->world.services; service; service = service->hh.next)
+		if (service->refused)
+			names[order.n_names++] =
+				(struct publish_name){ service->ns, service->name };
+	order.names = names;
+	ret = dataplane_change(sync->dp, &order, &sync->last, err);
+	free(names);
+	return ret;
+}
+
+static int publish_all(struct sync *sync, struct err *err)
+{
+	struct wanted *wanted = NULL;
+	struct batch batch = { 0 };
+	int ret;
+
+	sync->n_failed = 0;
+	sync->stats->full_syncs++;
+	ret = resolve_all(sync, &wanted, err);
+	if (ret && err->exit == EXIT_INPUT && refuse_unresolved(sync))
+		ret = resolve_all(sync, &wanted, err);
+	if (!ret)
+		ret = change_all(sync, wanted, err);
+	if (!ret)
+		ret = batch_of_all(&sync->world, &batch);
+	if (!ret) {
+		print_notes(sync, wanted);
+		tell_health(sync, &batch, wanted);
+		sync->conflicts = wanted->n_conflicts;
+		sync->world.all_dirty = false;
+		settle(sync, &batch);
+		sync->in_force = true;
+	}
+	free(batch.v);
+	wanted_free(wanted);
+	return ret;
+}
+
+/* ---- both --------------------------------------------------------------------------- */
+
+bool sync_waits(const struct sync *sync)
+{
+	return !sync->in_force || sync->world.all_dirty || sync->world.n_dirty;
+}
+
+int sync_run(struct sync *sync, struct err *err)
+{
+	const uint64_t begin = uv_hrtime();
+	struct agent_stats *stats = sync->stats;
+	bool all = !sync->in_force || sync->world.all_dirty;
+	double seconds;
+	int ret;
+
+	if (sync->world.own_control_plane)
+		accept_proposals(sync);
+	ret = all ? publish_all(sync, err) : publish_dirty(sync, err);
+	/* A conflict that came to light. */
+	if (!ret && sync->world.all_dirty) {
+		all = true;
+		ret = publish_all(sync, err);
+	}
+	seconds = (double)(uv_hrtime() - begin) / 1e9;
+	histogram_add(&stats->sync_duration, seconds);
+	histogram_add(all ? &stats->full_sync_duration : &stats->partial_sync_duration, seconds);
+	stats->syncs++;
+	if (ret)
+		stats->sync_failures++;
+	else
+		stats->last_sync_unix_ms = unix_ms();
+	return ret;
+}
+
+void sync_done(struct sync *sync)
+{
+	world_done(&sync->world);
+}
