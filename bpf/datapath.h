@@ -81,11 +81,11 @@ static __always_inline bool sh_plan_load(struct sh_plan *plan, const struct sh_h
 static __always_inline void sh_trace_plan(const struct sh_plan *plan, const struct sh_hit *hit,
 					  const bool v6)
 {
-	struct sh_key key;
+	struct sh_scratch *scratch = sh_scratch(); /* the stack has no room for a key */
 
-	if (!sh_trace_at()->n) {
-		sh_flow_key(&key, hit->flow, v6);
-		sh_trace_packet(&key, true, v6);
+	if (scratch && !sh_trace_at()->n) {
+		sh_flow_key(&scratch->key, hit->flow, v6);
+		sh_trace_packet(&scratch->key, true, v6);
 		sh_trace_flow(hit);
 	}
 	sh_trace_rewrite(&plan->rw, v6);

@@ -24,15 +24,15 @@ change_arrives()
 	soon 20 agent_is_well
 }
 
-# No kind waits, and none has failed for a second. Endpoints may wait for long: after
-# a 403 the agent goes on without them.
+# Neither kind that is tested waits, and none has failed for a second. The others may wait
+# for long: after a 403 the agent goes on without them.
 agent_is_well()
 {
 	local before waiting
 
 	before=$(errors) && sleep 1.1 && [[ $(errors) == "$before" ]] || return
 	waiting=$(agent_get /metrics | grep '^shunt_api_state{.*"waiting".* 1$' |
-		grep -v '"endpoints"')
+		grep -E '"(services|endpointslices)"')
 	printf '%s' "$waiting"
 	[[ ! $waiting ]]
 }

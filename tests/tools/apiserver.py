@@ -1176,6 +1176,8 @@ class Server:
     def down(self):
         listener, self.listener = self.listener, None
         if listener:
+            # Closing alone does nothing as long as accept() waits in select().
+            listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         self.accepting.set()
         self.close_all()
