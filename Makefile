@@ -23,7 +23,7 @@ say = @printf '  %-8s %s\n' $(1) $(2)
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 PKGS := libbpf libelf zlib yaml-0.1 jansson libmnl libuv libcurl libmicrohttpd
 
-BPF_OBJS := shunt_tc shunt_xdp shunt_sock shunt_iter
+BPF_OBJS := shunt_tc shunt_xdp shunt_sock shunt_iter shunt_bench shunt_capture
 SKELS    := $(BPF_OBJS:%=$(B)/skel/%.skel.h)
 SRCS     := $(sort $(wildcard user/*/*.c))
 MAIN     := user/cmd/main.c
@@ -42,7 +42,7 @@ ULDFLAGS := $(SAN) -pie -Wl,-z,relro,-z,now
 
 # What the goals at hand need is installed in one go, before anything is built.
 DEPS := --build
-DEPS += $(if $(filter deps test% run playground% bench%,$(MAKECMDGOALS)),--test)
+DEPS += $(if $(filter deps test% mutants run playground% bench%,$(MAKECMDGOALS)),--test)
 DEPS += $(if $(filter deps deb test%,$(MAKECMDGOALS)),--package)
 DEPS += $(if $(filter deps lint format,$(MAKECMDGOALS)),--lint)
 
@@ -90,7 +90,7 @@ $(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_LIB) $(LIB_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
-$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/agent/% $(B)/user/kube/% $(B)/user/ptest/% $(B)/user/trace/%,$(LIB_OBJS)) $(B)/user/agent/netwatch.o
+$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/ptest/% $(B)/user/trace/% $(B)/user/bench/%,$(LIB_OBJS)) $(B)/user/cmd/plan.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
@@ -113,6 +113,9 @@ test-bpf: $(BPF_TESTS) ## data-path tests over BPF_PROG_TEST_RUN (root)
 test-system: $(B)/shunt $(TEST_TOOLS) ## system tests in network namespaces (root)
 	@B=$(B) scripts/test system
 
+mutants: | deps ## break the code of each point of docs/semantics.md: does its test see it? (root; FAULTS="17 18-time")
+	@tests/mutants/run $(FAULTS)
+
 # ---- checks
 FORMATTED = $(shell find bpf user include tests -name '*.[ch]')
 
@@ -128,15 +131,23 @@ BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/shunt
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+DATADIR ?= $(PREFIX)/share
 INSTALL ?= install
+ZSHDIR  ?= $(DATADIR)/zsh/site-functions
+# shell:file, where each shell looks for what packages bring
+COMPLETIONS = bash:$(DATADIR)/bash-completion/completions/shunt zsh:$(ZSHDIR)/_shunt \
+	fish:$(DATADIR)/fish/vendor_completions.d/shunt.fish
 
-install: $(B)/shunt ## binary, man page, systemd unit, documents and examples (PREFIX, DESTDIR)
+install: $(B)/shunt ## binary, completions, man page, systemd unit, documents and examples (PREFIX, DESTDIR)
 	$(Q)$(INSTALL) -D -m 755 $< $(DESTDIR)$(BINDIR)/shunt
 	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR)
 	$(Q)sed 's|/usr/bin/shunt|$(BINDIR)/shunt|' packaging/shunt.service >$(DESTDIR)$(UNITDIR)/shunt.service
 	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/shunt.service
 	$(Q)for page in $(wildcard man/*.8); do \
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $$page || exit; done
+	$(Q)for entry in $(COMPLETIONS); do \
+		$< completion $${entry%%:*} >$(B)/completion && \
+		$(INSTALL) -D -m 644 $(B)/completion $(DESTDIR)$${entry#*:} || exit; done
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/LICENSES $(wildcard LICENSES/*)
 	$(Q)for file in $(wildcard examples/*.yaml examples/*/*); do \
@@ -149,7 +160,8 @@ DEBDIR ?= $(B)/deb
 deb: $(B)/shunt ## a Debian package, which starts nothing by itself (in build/deb, or DEBDIR)
 	$(Q)mkdir -p $(B)/deb $(DEBDIR)
 	$(Q)rm -rf $(B)/deb/root
-	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B)/deb/root) PREFIX=/usr
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(B)/deb/root) PREFIX=/usr \
+		ZSHDIR=/usr/share/zsh/vendor-completions
 	$(Q)packaging/debian/build $(VERSION) $(B)/deb/root $(DEBDIR)
 
 clean: ## remove build/
@@ -159,9 +171,9 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 	@printf '\nSANITIZE=1 builds in build/sanitize, V=1 shows the commands, -j2 uses two cores.\n'
 
-.PHONY: all deps test test-unit test-bpf test-system lint format install deb clean help
+.PHONY: all deps test test-unit test-bpf test-system mutants lint format install deb clean help
 .SECONDARY:
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 
 # ---- playground
 run: $(B)/shunt $(TEST_TOOLS) ## bring up the playground, show who answers each way, remove it (root)

@@ -142,6 +142,7 @@ static __always_inline int sh_bind(struct sh_entry *entry, const bool v6)
 {
 	struct sh_backend *backend;
 	bool theirs = false;
+	struct sh_hit hit;
 	int reply, index;
 
 	reply = sh_bind_port(entry, v6);
@@ -159,6 +160,8 @@ static __always_inline int sh_bind(struct sh_entry *entry, const bool v6)
 		__sync_fetch_and_add(&backend->live, 1);
 		__sync_fetch_and_add(&backend->connections, 1);
 	}
+	if (sh_hit_at((__u32)index, &hit, v6))
+		sh_report(hit.flow, SH_EVENT_NEW, v6);
 	return index;
 }
 
@@ -270,10 +273,10 @@ static __always_inline enum sh_verdict sh_masquerade(sh_ctx *ctx, struct sh_scra
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH) {
 		if (sh_config.trace)
 			sh_trace_masquerade(scratch, why, ret, v6);
-		return SH_CTX_XDP ? SH_PUNT : sh_drop(choice->service, SH_REASON_NO_ROUTE);
+		return SH_CTX_XDP ? SH_PUNT : sh_drop(choice, choice->service, SH_REASON_NO_ROUTE);
 	}
 	if (!sh_source_address(route->ifindex, entry->to.src, v6))
-		return sh_drop(choice->service, SH_REASON_SNAT_NO_ADDRESS);
+		return sh_drop(choice, choice->service, SH_REASON_SNAT_NO_ADDRESS);
 	if (sh_config.trace)
 		sh_trace_masquerade(scratch, why, ret, v6);
 	entry->flags = SH_FLOW_SNAT | SH_FLOW_FORWARD;
@@ -296,6 +299,7 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 	choice = &scratch->choice;
 	entry = &scratch->entry;
 	entry->from = pkt->key;
+	scratch->ifindex = sh_ctx_ifindex(ctx);
 	if (sh_config.trace) {
 		sh_trace_packet(&entry->from, true, v6);
 		sh_trace_args(SH_TRACE_FLOW, SH_FREE, 0, 0, 0);
@@ -303,16 +307,12 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 	ret = sh_search_any(&entry->from, v6); /* it may have been bound just now */
 	if (ret >= 0)
 		goto out;
-	sh_addr_from_word(&choice->client, pkt->key.src, v6);
-	sh_addr_from_word(&choice->virt, pkt->key.dst, v6);
+	sh_ask(choice, &pkt->key, v6);
 	/* IPv4 in IPv6's clothes (RFC 4291 2.5.5.2) is on no wire: it would pass for IPv4 here. */
 	if (v6 && (sh_addr_is_v4(&choice->client) || sh_addr_is_v4(&choice->virt)))
-		return sh_drop(0, SH_REASON_MALFORMED);
+		return sh_drop(choice, 0, SH_REASON_MALFORMED);
 	choice->source = choice->client;
 	choice->local_client = sh_local_client(ctx);
-	choice->client_port = pkt->key.sport;
-	choice->port = pkt->key.dport;
-	choice->proto = pkt->key.proto;
 	verdict = sh_choose(choice);
 	if (verdict)
 		return verdict;
@@ -330,11 +330,11 @@ static __always_inline enum sh_verdict sh_new_flow(sh_ctx *ctx, const struct sh_
 	if (sh_config.trace)
 		sh_trace_bind(entry, ret);
 	if (ret == -EEXIST)
-		return sh_drop(choice->service, SH_REASON_SNAT_EXHAUSTED);
+		return sh_drop(choice, choice->service, SH_REASON_SNAT_EXHAUSTED);
 	if (ret == -EAGAIN)
-		return sh_drop(choice->service, SH_REASON_FLOW_CONTENDED);
+		return sh_drop(choice, choice->service, SH_REASON_FLOW_CONTENDED);
 	if (ret < 0)
-		return sh_drop(choice->service, SH_REASON_FLOW_TABLE_FULL);
+		return sh_drop(choice, choice->service, SH_REASON_FLOW_TABLE_FULL);
 out:
 	*index = (__u32)ret;
 	return SH_NEXT;

@@ -93,11 +93,17 @@ static __always_inline void sh_trace_plan(const struct sh_plan *plan, const stru
 		sh_trace_args(SH_TRACE_NEXT_HOP, plan->hop.ifindex, plan->hop.resolved, 0, 0);
 }
 
-static __always_inline enum sh_verdict sh_drop_flow(const struct sh_flow *flow,
-						    enum sh_reason reason)
-{
-	return (enum sh_verdict)sh_count_drop_of(flow->backend, reason);
-}
+/* What no flow is known of, and no frontend was asked for, ends here. */
+#define sh_drop_packet(ctx, key, reason, v6)                    \
+	({                                                      \
+		struct sh_scratch *at = sh_scratch();           \
+                                                                \
+		if (at) {                                       \
+			at->ifindex = sh_ctx_ifindex(ctx);      \
+			sh_ask(&at->choice, key, v6);           \
+		}                                               \
+		at ? sh_drop(&at->choice, 0, reason) : SH_DROP; \
+	})
 
 /* The flow's next hop, asked of the kernel and kept. */
 static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *plan,
@@ -111,6 +117,7 @@ static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *
 	if (!scratch)
 		return SH_PASS;
 	route = &scratch->route;
+	scratch->ifindex = sh_ctx_ifindex(ctx);
 	for (int i = 0; i < 2; i++) {
 		route->key.src[i] = plan->rw.src[i];
 		route->key.dst[i] = plan->rw.dst[i];
@@ -127,7 +134,7 @@ static __always_inline enum sh_verdict sh_next_hop(sh_ctx *ctx, struct sh_plan *
 	if (ret == BPF_FIB_LKUP_RET_NO_NEIGH)
 		return SH_CTX_XDP ? SH_PUNT : SH_NEXT;
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS)
-		return SH_CTX_XDP ? SH_PUNT : sh_drop(0, SH_REASON_NO_ROUTE);
+		return SH_CTX_XDP ? SH_PUNT : sh_drop_flow(hit->flow, SH_REASON_NO_ROUTE, v6);
 	sh_hop_keep(hit->flow, route, sh_route_epoch());
 	sh_hop_load(&plan->hop, route->dmac, route->smac);
 	return SH_NEXT;
@@ -153,6 +160,7 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 		int ret = SH_PASS;
 
 		if (scratch) {
+			scratch->ifindex = sh_ctx_ifindex(ctx);
 			scratch->touch.key = pkt->key;
 			scratch->touch.tcp_flags = pkt->tcp_flags;
 			scratch->touch.rebuilt = false;
@@ -168,7 +176,7 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 			sh_trace_flow(hit);
 		}
 		if (ret == SH_DROP)
-			return sh_reject(0, SH_REASON_BACKEND_GONE);
+			return sh_reject_flow(hit->flow, SH_REASON_BACKEND_GONE, v6);
 		hit->word = *(volatile __u32 *)hit->word_at;
 		found = ret == SH_NEXT && sh_flow_is(hit->flow, &pkt->key, v6);
 	}
@@ -176,11 +184,13 @@ static __always_inline enum sh_verdict sh_find_or_bind(sh_ctx *ctx, const struct
 		return SH_NEXT;
 	if (pkt->key.direction == SH_EGRESS)
 		return SH_PASS;
+	if (sh_standing() >= SH_STAND_BEFORE)
+		return SH_CTX_XDP ? SH_PUNT : SH_PASS;
 	verdict = sh_new_flow(ctx, pkt, &index, v6);
 	if (verdict)
 		return verdict;
 	if (!sh_hit_at(index, hit, v6) || !sh_plan_load(plan, hit, pkt->key.direction, v6))
-		return sh_drop(0, SH_REASON_FLOW_TABLE_FULL);
+		return sh_drop_packet(ctx, &pkt->key, SH_REASON_FLOW_TABLE_FULL, v6);
 	return SH_NEXT;
 }
 
@@ -228,6 +238,7 @@ static __always_inline struct sh_question *sh_question(sh_ctx *ctx, const struct
 
 	if (!scratch)
 		return NULL;
+	scratch->ifindex = sh_ctx_ifindex(ctx);
 	q = &scratch->question;
 	q->key = pkt->key;
 	q->l3 = (__u32)(pkt->l3 - sh_ctx_data(ctx));
@@ -260,7 +271,7 @@ static __always_inline enum sh_verdict sh_lost(sh_ctx *ctx, const struct sh_pkt 
 {
 	struct sh_question *q = sh_question(ctx, pkt, v6);
 
-	sh_drop_flow(hit->flow, reason);
+	sh_drop_flow(hit->flow, reason, v6);
 	if (!q || !pkt->ports)
 		return SH_DROP;
 	return (enum sh_verdict)sh_answer_lost(ctx, q, reason, v6);
@@ -303,7 +314,7 @@ static __always_inline enum sh_verdict sh_cut_up(sh_ctx *ctx, const struct sh_pl
 	if (scratch)
 		done = sh_cut(ctx, &scratch->question, ifindex);
 	if (done != SH_CUT_WHOLE)
-		sh_drop_flow(hit->flow, SH_REASON_TOO_BIG);
+		sh_drop_flow(hit->flow, SH_REASON_TOO_BIG, false);
 	return done == SH_CUT_NOT ? SH_DROP : SH_NEXT;
 }
 
@@ -322,7 +333,7 @@ static __always_inline enum sh_verdict sh_special(sh_ctx *ctx, struct sh_pkt *pk
 	}
 	if (pkt->later_fragment && !sh_fragment_recall(pkt))
 		return pkt->key.direction == SH_INGRESS && sh_filter_maybe(&pkt->key, v6)
-			       ? sh_drop(0, SH_REASON_FRAGMENT)
+			       ? sh_drop_packet(ctx, &pkt->key, SH_REASON_FRAGMENT, v6)
 			       : SH_PASS;
 	return SH_NEXT;
 }
@@ -376,8 +387,10 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 	if (plan.forward && plan.hop.resolved)
 		sh_hop_store(pkt->eth, &plan.hop);
 	sh_rewrite_l3(ctx, pkt, &plan.rw, plan.forward, v6);
-	if (!sh_rewrite_l4(ctx, pkt, &plan.rw, v6))
-		return sh_drop(0, SH_REASON_REWRITE);
+	if (!sh_rewrite_l4(ctx, pkt, &plan.rw, v6)) {
+		sh_note_device(ctx);
+		return sh_drop_flow(hit.flow, SH_REASON_REWRITE, v6);
+	}
 	if (!plan.forward)
 		return SH_PASS;
 	if (!v6 && plan.cut && sh_cut_up(ctx, &plan, &hit))

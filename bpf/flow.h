@@ -22,6 +22,7 @@
 #ifndef SHUNT_BPF_FLOW_H
 #define SHUNT_BPF_FLOW_H
 
+#include "report.h"
 #include "scratch.h"
 
 /* Where a flow stands. */
@@ -585,17 +586,22 @@ static __always_inline void sh_flow_key(struct sh_key *key, const struct sh_flow
 
 /* ---- the flow's life ------------------------------------------------------ */
 
-/* State and stamp of a word whose flow goes on. Loses to anybody who changed it meanwhile. */
-static __always_inline void sh_set_state(const struct sh_hit *hit, enum sh_flow_state state)
+/*
+ * State and stamp of a word whose flow goes on. Loses to anybody who changed it meanwhile.
+ * @return true: it is over by this
+ */
+static __always_inline bool sh_set_state(const struct sh_hit *hit, enum sh_flow_state state)
 {
 	__u32 word = (hit->word & ~(SH_WORD_STATE_MASK | SH_WORD_STAMP_MASK)) |
 		     sh_word(0, state, sh_stamp_now());
 
 	if (word == hit->word ||
 	    __sync_val_compare_and_swap(hit->word_at, hit->word, word) != hit->word)
-		return;
-	if (state == SH_CLOSED && sh_state(hit->word) != SH_CLOSED)
-		sh_flow_over(hit->flow);
+		return false;
+	if (state != SH_CLOSED || sh_state(hit->word) == SH_CLOSED)
+		return false;
+	sh_flow_over(hit->flow);
+	return true;
 }
 
 /*
@@ -741,7 +747,8 @@ static __always_inline int sh_flow_touch(const struct sh_touch *touch, const boo
 			peer_state = touch->key.proto == IPPROTO_UDP ? SH_LIVE_UDP : SH_LIVE;
 		sh_set_state(&peer, peer_state);
 	}
-	sh_set_state(&hit, next);
+	if (sh_set_state(&hit, next))
+		sh_report(hit.flow, SH_EVENT_CLOSED, v6);
 	return SH_NEXT;
 }
 

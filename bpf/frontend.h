@@ -141,6 +141,10 @@ static __always_inline struct sh_backend *sh_select_affine(const struct sh_choic
 	if (backend) {
 		now.backend = backend->id;
 		bpf_map_update_elem(&shunt_affinity, &key, &now, BPF_ANY);
+		sh_tell_choice(c,
+			       SH_WHAT(SH_EVENT_AFFINITY,
+				       found == SH_AFFINITY_KEPT ? SH_EVENT_KEPT : 0, 0),
+			       fe->service, backend->id, SH_PLACE);
 	}
 	return backend;
 }
@@ -191,13 +195,13 @@ static __always_inline enum sh_verdict sh_choose_none(const struct sh_choice *c)
 	__u64 word[2];
 
 	if (fe && (fe->flags & SH_FE_KIND_MASK) == SH_FE_CLUSTER_IP)
-		return sh_reject(fe->service, SH_REASON_UNKNOWN_PORT);
+		return sh_reject(c, fe->service, SH_REASON_UNKNOWN_PORT);
 	if (fe) /* another proxy's, or an outside address: not ours to judge */
 		return SH_PASS;
 	sh_word_from_addr(word, &c->virt, v6);
 	if (v6 ? sh_in_nets(&sh_config.service_cidrs, word, true)
 	       : sh_in_nets(&sh_config.service_cidrs, word, false))
-		return sh_drop(0, SH_REASON_UNALLOCATED);
+		return sh_drop(c, 0, SH_REASON_UNALLOCATED);
 	return SH_PASS;
 }
 
@@ -235,7 +239,7 @@ __noinline int sh_choose(struct sh_choice *c)
 			return SH_PASS; /* its packets will tell */
 		}
 		if (!sh_source_allowed(c, fe->service))
-			return sh_drop(fe->service, SH_REASON_SOURCE_RANGE);
+			return sh_drop(c, fe->service, SH_REASON_SOURCE_RANGE);
 	}
 	/* From inside, an outside frontend leads to the whole cluster. */
 	local = fe->flags & SH_FE_LOCAL_ONLY &&
@@ -245,14 +249,14 @@ __noinline int sh_choose(struct sh_choice *c)
 		sh_trace_args(SH_TRACE_POLICY, local, c->local_client, table->base, table->size);
 	if (!table->size) {
 		if (fe->flags & SH_FE_ANY_USABLE)
-			return sh_drop(fe->service, SH_REASON_NO_LOCAL);
-		return sh_reject(fe->service, SH_REASON_NO_BACKEND);
+			return sh_drop(c, fe->service, SH_REASON_NO_LOCAL);
+		return sh_reject(c, fe->service, SH_REASON_NO_BACKEND);
 	}
 	backend = fe->affinity_seconds ? sh_select_affine(c, fe, table,
 							  local ? SH_BE_IN_LOCAL : SH_BE_IN_CLUSTER)
 				       : sh_select(c, fe, table);
 	if (!backend)
-		return sh_drop(fe->service, SH_REASON_BACKEND_STALE);
+		return sh_drop(c, fe->service, SH_REASON_BACKEND_STALE);
 	if (sh_config.trace)
 		sh_trace_backend(backend);
 	c->backend_addr = backend->addr;

@@ -241,7 +241,7 @@ static __always_inline int sh_icmp_error(sh_ctx *ctx, struct sh_question *q, str
 	scratch->route.bytes = 0;
 	ret = v6 ? sh_route6(ctx, &scratch->route) : sh_route4(ctx, &scratch->route);
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return sh_drop(0, SH_REASON_NO_ROUTE);
+		return sh_drop_flow(hit.flow, SH_REASON_NO_ROUTE, v6);
 	bpf_redirect_neigh(scratch->route.ifindex, NULL, 0, 0);
 	return SH_FORWARD;
 }

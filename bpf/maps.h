@@ -33,6 +33,7 @@ SH_MMAP_ARRAY(shunt_tags4, sh_bucket);
 SH_MMAP_ARRAY(shunt_tags6, sh_bucket);
 SH_MMAP_ARRAY(shunt_flows4, sh_flow);
 SH_MMAP_ARRAY(shunt_flows6, sh_flow6);
+SH_MMAP_ARRAY(shunt_listeners, sh_listeners);
 
 /* No preallocation: an element that a program reads is not recycled under it. */
 struct {
@@ -110,5 +111,24 @@ struct {
 	__type(key, struct sh_meta_key);
 	__type(value, struct sh_meta);
 } shunt_meta SEC(".maps");
+
+/* A listener's own ring buffer, as large as he wants it; empty but for these. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SH_LISTENERS_MAX);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_RINGBUF);
+			__uint(max_entries, SH_EVENT_BUFFER_BYTES);
+		});
+} shunt_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SH_LISTENERS_MAX);
+	__type(key, __u32);
+	__type(value, struct sh_heard);
+} shunt_heard SEC(".maps");
 
 #endif

@@ -244,13 +244,14 @@ static __always_inline void sh_answer_sum(sh_ctx *ctx, const struct sh_question 
 
 /*
  * The packet as it came, as much of it as an ICMP error is to have, into the
- * scratch. @return bytes, or 0: not even its ports are there
+ * scratch. @return bytes, or 0: not even its ports are there, or it denies them
  */
 static __always_inline __u32 sh_quote_take(sh_ctx *ctx, const struct sh_question *q,
-					   struct sh_scratch *scratch)
+					   struct sh_scratch *scratch, const bool v6)
 {
 	__u32 least = q->l4 - q->l3 + 8, there = ctx->len - q->l3;
-	__u32 bytes = q->l3_bytes < least ? there : q->l3_bytes; /* beyond 64 KiB it says 0 */
+	/* Beyond 64 KiB the header says 0. */
+	__u32 bytes = q->l3_bytes == (v6 ? sizeof(struct ipv6hdr) : 0) ? there : q->l3_bytes;
 
 	if (bytes > there) /* cut short on its way */
 		bytes = there;
@@ -302,7 +303,7 @@ static __always_inline int sh_answer_icmp(sh_ctx *ctx, struct sh_question *q, co
 	__u64 sum;
 	void *l3;
 
-	quote = scratch ? sh_quote_take(ctx, q, scratch) : 0;
+	quote = scratch ? sh_quote_take(ctx, q, scratch, v6) : 0;
 	if (!quote || bpf_skb_change_tail(ctx, q->l3 + quote, 0))
 		return SH_DROP;
 	sum = (__u64)bpf_csum_diff(NULL, 0, scratch->quote, (quote + 3) & ~3u, 0);

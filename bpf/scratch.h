@@ -101,6 +101,9 @@ struct sh_scratch {
 	struct sh_choice choice;
 	struct sh_entry entry, reply, peer;
 	struct sh_route route;
+	__u32 ifindex; /* of the device that the packet is met at, once the hot path is left */
+	__u32 telling; /* the event is being written */
+	struct sh_event event;
 };
 
 struct {
@@ -109,6 +112,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct sh_scratch);
 } shunt_scratch SEC(".maps");
+
+/* What a packet asks. */
+static __always_inline void sh_ask(struct sh_choice *c, const struct sh_key *key, const bool v6)
+{
+	sh_addr_from_word(&c->client, key->src, v6);
+	sh_addr_from_word(&c->virt, key->dst, v6);
+	c->client_port = key->sport;
+	c->port = key->dport;
+	c->proto = key->proto;
+}
 
 static __always_inline struct sh_scratch *sh_scratch(void)
 {

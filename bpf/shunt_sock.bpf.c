@@ -136,9 +136,9 @@ sh_sock_choose(struct bpf_sock_addr *ctx, const struct sh_peer *peer, struct sh_
 /*
  * Remember what the socket called its backend, for recvmsg() and getpeername(),
  * and whom it is connected to, for the backend's end. A datagram to elsewhere
- * doesn't change the latter.
+ * doesn't change the latter. @return false: all of that was known
  */
-static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
+static __always_inline bool sh_sock_remember(struct bpf_sock_addr *ctx,
 					     const struct sh_choice *choice, const bool connects)
 {
 	struct sh_socket_key key = {
@@ -166,8 +166,9 @@ static __always_inline void sh_sock_remember(struct bpf_sock_addr *ctx,
 	    old->flags == value.flags && old->virt.w[3] == value.virt.w[3] &&
 	    old->virt.w[2] == value.virt.w[2] && old->virt.w[1] == value.virt.w[1] &&
 	    old->virt.w[0] == value.virt.w[0])
-		return;
+		return false;
 	bpf_map_update_elem(&shunt_sockets, &key, &value, BPF_ANY);
+	return true;
 }
 
 /* ---- sockets that count ---- */
@@ -275,7 +276,8 @@ static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bo
 	struct sh_backend *backend;
 	enum sh_verdict verdict;
 
-	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)
+	if ((ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP) ||
+	    sh_standing() >= SH_STAND_BEFORE)
 		return 1;
 	sh_peer_read(&peer, ctx, v6);
 	verdict = sh_sock_choose(ctx, &peer, &choice);
@@ -291,11 +293,14 @@ static __always_inline int sh_sock_translate(struct bpf_sock_addr *ctx, const bo
 	case SH_DROP:
 		return 0;
 	default:
-		if (connects)
+		/* Behind others it may be their backend that we see. */
+		if (connects && sh_standing() != SH_STAND_BEHIND)
 			sh_sock_elsewhere(ctx, &peer);
 		return 1;
 	}
-	sh_sock_remember(ctx, &choice, connects);
+	if (sh_sock_remember(ctx, &choice, connects))
+		sh_tell_choice(&choice, SH_WHAT(SH_EVENT_NEW, SH_EVENT_TRANSLATED, 0),
+			       choice.service, choice.backend, SH_PLACE);
 	if (connects)
 		sh_sock_count(ctx, choice.algorithm == SH_LEAST_CONN ? choice.backend : 0);
 	sh_peer_write(ctx, &choice.backend_addr, choice.backend_port, v6);

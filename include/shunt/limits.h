@@ -57,10 +57,43 @@
 #define SH_WATCH_LINKS_MAX	16384
 #define SH_WATCH_NEIGHBOURS_MAX 65536
 
+/* Rows that `get` holds, to sort them or to tell what has changed; others are streamed */
+#define SH_ROWS_MAX	  (1u << 22)
+#define SH_SELECTOR_MAX	  64  /* requirements of a label selector */
+#define SH_SELECTOR_TERMS 256 /* values of one of them */
+
 /* Packet tests */
 #define SH_TEST_FILES_MAX    10000 /* of one run */
 #define SH_TEST_FLOWS_MAX    10000 /* of one file */
 #define SH_TEST_BACKENDS_MAX 1000  /* of one flow: each is to be met by chance */
+
+/* `shunt bench`: defaults, and what it can do */
+#define SH_BENCH_SERVICES_DEFAULT  1000
+#define SH_BENCH_SERVICES_MAX	   50000
+#define SH_BENCH_ENDPOINTS_DEFAULT 10
+#define SH_BENCH_ENDPOINTS_MAX	   1000
+#define SH_BENCH_BACKENDS_MAX	   1000000
+#define SH_BENCH_FLOWS_DEFAULT	   (1u << 20)
+#define SH_BENCH_FLOWS_MIN	   4096
+#define SH_BENCH_FLOWS_MAX	   (1u << 24)
+#define SH_BENCH_RUNS_MAX	   1000
+
+/* What `shunt doctor` finds, and what it reads of another program's output */
+#define SH_FINDINGS_MAX		    1000
+#define SH_PROGRAM_OUTPUT_BYTES_MAX (64u << 20)
+
+/* Monitors */
+#define SH_LISTENERS_MAX	4     /* that listen to one instance at a time */
+#define SH_LISTENER_EXPIRES_S	3     /* without a sign of life he is taken for dead */
+#define SH_PUBLISHED_MAX	64    /* publishes that a monitor may be behind */
+#define SH_EVENT_RATE_DEFAULT	10000 /* a second, of each CPU */
+#define SH_EVENT_RATE_MAX	10000000
+#define SH_EVENT_BUFFER_BYTES	(1u << 20) /* of one monitor */
+#define SH_CAPTURE_BUFFER_BYTES (8u << 20) /* of one that writes packets */
+#define SH_CAPTURE_DEVICES_MAX	1024	   /* edges it takes packets from */
+#define SH_SNAPLEN_DEFAULT	256
+#define SH_SNAPLEN_MIN		64
+#define SH_SNAPLEN_MAX		2048
 
 /* Steps that one run of a program may leave for `shunt trace` */
 #define SH_TRACE_STEPS_MAX 32

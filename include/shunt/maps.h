@@ -20,15 +20,60 @@
  *   shunt_counted     socket storage  programs               programs: connect, close
  *   shunt_drops       per-CPU hash    programs               user
  *   shunt_meta        hash            user                   user: names, for `get`
+ *   shunt_listeners   array, mmap     user; programs: the dead ones  programs, off the hot path
+ *   shunt_events      array of maps   user: ring buffers     programs, where somebody listens
+ *   shunt_heard       per-CPU array   programs               user: lost events
  */
 #ifndef SHUNT_MAPS_H
 #define SHUNT_MAPS_H
 
+#include "shunt/events.h"
 #include "shunt/limits.h"
 #include "shunt/types.h"
 
-/* Raised whenever anything in this file changes its layout or meaning. */
-#define SH_ABI 2u
+/*
+ * How an instance tells what it is, and how one is handed over to programs with other maps: the
+ * head of struct sh_control, and enum sh_standing. Raised, no version takes over what another made.
+ */
+#define SH_ABI 4u
+
+/*
+ * The layout of each map: raised whenever its key, its value or what these mean changes. The next
+ * version reads the old one by a row in user/dataplane/released.h, or has it filled anew:
+ * user/dataplane/migrate.c. Places in shunt_control go by this order: a map that is new stands at
+ * the end, one that is gone leaves its line.
+ */
+#define SH_LAYOUTS(X)   \
+	X(CONTROL, 1)   \
+	X(FILTER, 1)    \
+	X(FRONTENDS, 1) \
+	X(SLOTS, 1)     \
+	X(BACKENDS, 1)  \
+	X(TAGS4, 1)     \
+	X(TAGS6, 1)     \
+	X(FLOWS4, 1)    \
+	X(FLOWS6, 1)    \
+	X(NODEADDRS, 1) \
+	X(DEVICES, 1)   \
+	X(SOCKETS, 1)   \
+	X(COUNTED, 1)   \
+	X(AFFINITY, 1)  \
+	X(SRCRANGES, 1) \
+	X(FRAGS, 1)     \
+	X(DROPS, 1)     \
+	X(META, 1)      \
+	X(LISTENERS, 1) \
+	X(EVENTS, 1)    \
+	X(HEARD, 1)
+
+enum sh_layout_place {
+#define X(id, layout) SH_LAYOUT_##id,
+	SH_LAYOUTS(X)
+#undef X
+		SH_LAYOUT_COUNT
+};
+#define SH_LAYOUTS_MAX 64
+_Static_assert(SH_LAYOUT_COUNT <= SH_LAYOUTS_MAX, "each has a place in struct sh_control");
 
 /* ---- reasons ------------------------------------------------------------ */
 
@@ -39,6 +84,7 @@ enum sh_reason {
 #undef SH_REASON
 	SH_REASON_COUNT
 };
+_Static_assert(SH_REASON_COUNT <= 64, "listeners choose them by a mask");
 
 /* ---- shunt_frontends ---------------------------------------------------- */
 
@@ -442,12 +488,33 @@ struct sh_config {
 
 enum sh_socket_lb { SH_SOCKET_LB_OFF = 0, SH_SOCKET_LB_HOST, SH_SOCKET_LB_ON };
 
+/*
+ * Whose turn it is while an instance is handed over to programs with other maps, which stand
+ * behind the older ones on every hook then.
+ */
+enum sh_standing {
+	SH_STAND_ALONE = 0, /* no other programs are there */
+	SH_STAND_BEHIND,    /* others come first; what they translated is not to be undone */
+	SH_STAND_BEFORE,    /* others come after: what is not known here is theirs */
+	SH_STAND_LEFT,	    /* nothing runs over these maps any more; their pins are given up */
+};
+
+/*
+ * Programs and shunts of any age read this: the head stays as it is. New fields are added at the
+ * end, those of struct sh_config too; what an older one has not written is 0.
+ */
 struct sh_control {
-	__u32 abi;		 /* SH_ABI of the maps */
+	/* head */
+	__u32 abi;		      /* SH_ABI */
+	__u32 size;		      /* of this struct, as its writer has it */
+	__u16 layout[SH_LAYOUTS_MAX]; /* by enum sh_layout_place; 0: no such map */
+	char build[64]; /* version and source hash of the programs that are attached */
+	__u32 standing; /* enum sh_standing */
+	/* ... */
 	__u32 route_epoch;	 /* advanced when a route, a neighbour or a link changes */
-	char build[64];		 /* version and source hash of the programs that are attached */
 	__u32 next_service;	 /* id: none is used twice, so that no count is inherited */
-	struct sh_config config; /* as the attached programs have it */
+	__u32 counted;		 /* sockets that count were taken over from the maps before */
+	struct sh_config config; /* as the attached programs have it; the last one */
 };
 
 #endif

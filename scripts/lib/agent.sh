@@ -129,12 +129,15 @@ agent_start()
 	disown "$AGENT_PID"
 }
 
+AGENT_DEVICES=(--devices eth0 --workload-devices 'pod*')
+
 # Sets AGENT: the command that is run in node-1's network namespace.
 agent_command()
 {
 	AGENT=(nsenter "--net=$(net_ns node-1)" "$SHUNT" agent --node-name node-1
-		--bpffs "$NET_DIR/bpf/node-1" --cgroup "$(node_cgroup 1)" --devices eth0
-		--workload-devices 'pod*' --cluster-cidr 10.244.0.0/16
+		--bpffs "$NET_DIR/bpf/node-1" --state "$NET_DIR/state/node-1"
+		--cgroup "$(node_cgroup 1)" "${AGENT_DEVICES[@]}"
+		--cluster-cidr 10.244.0.0/16
 		--cluster-cidr fd00:10:244::/48 "$@")
 }
 

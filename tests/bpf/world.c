@@ -444,7 +444,10 @@ static void needs_root(void **state)
 int world_run_tests(const char *name, const struct CMUnitTest *tests, size_t n)
 {
 	const struct CMUnitTest none[] = { cmocka_unit_test(needs_root) };
+	const char *filter = getenv("TEST_FILTER");
 
+	if (filter)
+		cmocka_set_test_filter(filter);
 	if (!may_run())
 		return _cmocka_run_group_tests(name, none, 1, NULL, NULL);
 	return _cmocka_run_group_tests(name, tests, n, NULL, NULL);

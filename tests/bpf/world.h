@@ -99,7 +99,10 @@ uint64_t drops_all(const struct world *world);
 /* The sum of the backends' connections, or of those at @addr. */
 uint64_t connections_to(const struct world *world, const struct sh_addr *addr);
 
-/* Run @tests, or say that they need root. @return for main() */
+/*
+ * Run @tests, or only those whose names $TEST_FILTER matches, by * and ?; or
+ * say that they need root. @return for main()
+ */
 int world_run_tests(const char *name, const struct CMUnitTest *tests, size_t n);
 
 #endif

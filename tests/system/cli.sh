@@ -118,7 +118,7 @@ expect "an operand too many is refused" 2 \
 expect "a mistyped resource has its neighbour suggested" 2 \
 	'shunt: unknown resource "servces" (did you mean "services"?)' get servces
 expect "get needs to know what" 2 \
-	'shunt: get what? services, endpoints, backends, flows, nodes or drops' get
+	'shunt: get what? services, endpoints, backends, flows, affinity, maglev, nodes or drops' get
 expect "nodes have no names to ask for" 2 \
 	'shunt: get nodes takes no names: unexpected "node-1"' get nodes node-1
 expect "-n and -A exclude each other" 2 \

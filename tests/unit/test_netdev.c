@@ -413,6 +413,15 @@ static void node_addresses_primary(void **state)
 	assert_int_equal(netdev_node_addresses(&f.settings, &f.list, out, &n, &err), 0);
 	assert_addrs(out, n, "198.51.100.5 2001:db8::10");
 
+	/* One default route, and not on the first of them. */
+	fixture_init(&f);
+	f.settings.devices[f.settings.n_devices++] = "eth0";
+	f.settings.devices[f.settings.n_devices++] = "eth1";
+	f.devs[ETH0 - 1].default_route4 = false;
+	f.devs[ETH1 - 1].default_route4 = true;
+	assert_int_equal(netdev_node_addresses(&f.settings, &f.list, out, &n, &err), 0);
+	assert_addrs(out, n, "198.51.100.5 2001:db8::10");
+
 	/* No default route on any uplink: the first one's. */
 	fixture_init(&f);
 	f.settings.devices[f.settings.n_devices++] = "eth1";

@@ -161,12 +161,12 @@ static void s01_lb_ingress_that_is_no_frontend(void **state)
 	struct world *w = world_new();
 	struct service *s = everything(w);
 
-	s->n_cluster_ips = 1;
 	s->n_external_ips = 0;
 	s->lb_ingress[0].proxy = true;	 /* ipMode: Proxy */
 	s->lb_ingress[1].has_ip = false; /* a hostname */
 	assert_string_equal(frontends(w),
-			    "web/TCP: ClusterIP 10.96.0.1:80; NodePort 0.0.0.0:30080;");
+			    "web/TCP: ClusterIP 10.96.0.1:80; NodePort 0.0.0.0:30080;\n"
+			    "web/TCP: ClusterIP [fd00:10:96::1]:80; NodePort [::]:30080;");
 	world_free(w);
 }
 
@@ -308,6 +308,24 @@ static void s05_one_number_serves_every_protocol(void **state)
 	assert_string_equal(backends_of(w, &w->wanted->services[0]), "10.0.0.1:8080 C | usable");
 	assert_string_equal(backends_of(w, &w->wanted->services[1]), "10.0.0.1:5353 C | usable");
 	assert_string_equal(backends_of(w, &w->wanted->services[2]), "| none");
+	world_free(w);
+}
+
+static void s05_two_services_may_share_an_address(void **state)
+{
+	struct world *w = world_new();
+	struct object *tcp = make_service(&w->set, "a", "10.96.0.1");
+	struct object *udp = make_service(&w->set, "b", "10.96.0.2");
+
+	tcp->service.external_ips = make_addrs(tcp, "192.0.2.1", NULL);
+	tcp->service.n_external_ips = 1;
+	udp->service.external_ips = make_addrs(udp, "192.0.2.1", NULL);
+	udp->service.n_external_ips = 1;
+	udp->service.ports[0].proto = IPPROTO_UDP;
+	assert_string_equal(frontends(w),
+			    "a/TCP: ClusterIP 10.96.0.1:80; ExternalIP 192.0.2.1:80;\n"
+			    "b/UDP: ClusterIP 10.96.0.2:80; ExternalIP 192.0.2.1:80;");
+	assert_int_equal(w->wanted->n_notes, 0);
 	world_free(w);
 }
 
@@ -674,6 +692,8 @@ static void s07_selectors_match_all_labels_in_the_namespace(void **state)
 	pod = make_pod(&w->set, "both", "web", "10.0.0.1");
 	make_label(pod, &pod->meta.labels, "tier", "front");
 	make_pod(&w->set, "one", "web", "10.0.0.2");
+	pod = make_pod(&w->set, "other", "shop", "10.0.0.5");
+	make_label(pod, &pod->meta.labels, "tier", "front");
 	pod = make_pod(&w->set, "wrong", "web", "10.0.0.3");
 	make_label(pod, &pod->meta.labels, "tier", "back");
 	pod = make_object(&w->set, KIND_POD, "elsewhere", "both");
@@ -707,8 +727,9 @@ static void s08_target_ports_by_name_and_number(void **state)
 
 	pod = make_pod(&w->set, "a", "web", "10.0.0.1");
 	pod->pod.ports[0] = (struct container_port){ "http", IPPROTO_UDP, 1000 };
-	pod->pod.ports[1] = (struct container_port){ "http", IPPROTO_TCP, 1001 };
-	pod->pod.n_ports = 2;
+	pod->pod.ports[1] = (struct container_port){ "admin", IPPROTO_TCP, 1002 };
+	pod->pod.ports[2] = (struct container_port){ "http", IPPROTO_TCP, 1001 };
+	pod->pod.n_ports = 3;
 	pod = make_pod(&w->set, "b", "web", "10.0.0.2"); /* the same name, another number */
 	pod->pod.ports[0] = (struct container_port){ "http", IPPROTO_TCP, 2001 };
 	pod->pod.n_ports = 1;
@@ -1247,6 +1268,7 @@ int main(void)
 		cmocka_unit_test(s03_services_without_frontends),
 		cmocka_unit_test(s03_slices_for_another_proxy),
 		cmocka_unit_test(s05_one_number_serves_every_protocol),
+		cmocka_unit_test(s05_two_services_may_share_an_address),
 		cmocka_unit_test(s07_slices_then_endpoints_then_pods),
 		cmocka_unit_test(s07_a_cluster_matches_selectors_itself),
 		cmocka_unit_test(s07_a_slice_that_exists_counts_even_if_empty),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,12 +14,14 @@
 #include "agent/edges.h"
 #include "agent/notify.h"
 #include "agent/reclaim.h"
+#include "agent/report.h"
 #include "agent/sync.h"
 #include "source/folder.h"
 #include "source/store.h"
 
-#define RETRY_MS     1000 /* of what the system refused; doubling */
-#define RETRY_MAX_MS 30000
+#define RETRY_MS       1000 /* of what the system refused; doubling */
+#define RETRY_MAX_MS   30000
+#define STORED_LOOK_MS 1000 /* between two looks whether manifests can all be read by now */
 
 struct agent {
 	const struct agent_opts *opts;
@@ -32,15 +35,20 @@ struct agent {
 	struct kube_source *kube;
 	struct health *health;
 	struct http_server *metrics;
+	struct report report;
 	struct drop_counts drops; /* what Services that are gone had counted, too */
 	uv_prepare_t publish;	  /* what one turn of the loop has brought */
 	uv_timer_t retry;
 	uint64_t retry_ms;
+	bool blocked; /* until then nothing is published at all */
+	bool stored;  /* something of an earlier run waits for its manifest: see settle_stored() */
+	uint64_t stored_look_ms;
 	uv_signal_t term, interrupt, hangup;
 	bool synced; /* the source has told all there is */
 	bool ready;  /* and all of it is in force */
 	bool stopping;
-	int ret; /* of the whole run */
+	bool no_memory; /* a change was lost */
+	int ret;	/* of the whole run */
 	struct err *err;
 };
 
@@ -73,20 +81,26 @@ static uint64_t unix_ms(void)
 
 /* ---- what the source tells ------------------------------------------------------ */
 
-static void no_memory(struct agent *agent)
-{
-	log_line(agent, "no memory for a change: all is read again");
-	agent->sync.world.all_dirty = true;
-}
-
 static void count_change(struct agent *agent, enum kind kind)
 {
-	if (kind == KIND_SERVICE)
-		agent->stats.service_changes++;
-	else if (kind == KIND_ENDPOINT_SLICE || kind == KIND_ENDPOINTS)
-		agent->stats.endpoint_changes++;
-	agent->stats.last_queued_unix_ms = unix_ms();
-	if (agent->health)
+	struct agent_stats *stats = &agent->stats;
+
+	if (kind == KIND_SERVICE) {
+		stats->service_changes++;
+		stats->service_changes_pending++;
+	} else if (kind == KIND_ENDPOINT_SLICE || kind == KIND_ENDPOINTS) {
+		stats->endpoint_changes++;
+		stats->endpoint_changes_pending++;
+	}
+	stats->last_queued_unix_ms = unix_ms();
+}
+
+/* The world has been told, @ret is what it said. */
+static void after_change(struct agent *agent, int ret)
+{
+	agent->no_memory |= ret == -ENOMEM;
+	/* Not all that is told is there to be published. */
+	if (agent->health && sync_waits(&agent->sync))
 		health_queued(agent->health);
 }
 
@@ -105,8 +119,7 @@ static void on_put(void *arg, struct object *object)
 	count_change(agent, object->kind);
 	if (object->kind == KIND_NODE && agent->health && node && !strcmp(object->meta.name, node))
 		health_node_deleting(agent->health, object->meta.deleting);
-	if (world_put(&agent->sync.world, object, read_at(agent)))
-		no_memory(agent);
+	after_change(agent, world_put(&agent->sync.world, object, read_at(agent)));
 }
 
 static void on_gone(void *arg, enum kind kind, const char *ns, const char *name)
@@ -114,8 +127,7 @@ static void on_gone(void *arg, enum kind kind, const char *ns, const char *name)
 	struct agent *agent = arg;
 
 	count_change(agent, kind);
-	if (world_gone(&agent->sync.world, kind, ns, name, read_at(agent)))
-		no_memory(agent);
+	after_change(agent, world_gone(&agent->sync.world, kind, ns, name, read_at(agent)));
 }
 
 static void on_synced(void *arg)
@@ -123,7 +135,6 @@ static void on_synced(void *arg)
 	struct agent *agent = arg;
 
 	agent->synced = true;
-	world_forget_stored(&agent->sync.world, uv_hrtime());
 }
 
 static void on_refused(void *arg, const char *what, const char *why)
@@ -136,18 +147,42 @@ static void on_refused(void *arg, const char *what, const char *why)
 
 /* ---- publishing ------------------------------------------------------------------- */
 
+/* The next turn publishes. */
 static void on_retry(uv_timer_t *timer)
 {
-	/* Being no longer active it lets the next turn publish. */
-	(void)uv_timer_stop(timer);
+	struct agent *agent = timer->data;
+
+	agent->blocked = false;
+	world_retry(&agent->sync.world);
 }
 
-static void retry_later(struct agent *agent, const struct err *err)
+static void retry_later(struct agent *agent)
 {
-	log_fmt("not all is in force: %s; tried again in %" PRIu64 " s", err->msg,
-		agent->retry_ms / 1000);
+	if (uv_is_active((uv_handle_t *)&agent->retry))
+		return;
 	(void)uv_timer_start(&agent->retry, on_retry, agent->retry_ms, 0);
 	agent->retry_ms = agent->retry_ms * 2 < RETRY_MAX_MS ? agent->retry_ms * 2 : RETRY_MAX_MS;
+}
+
+/*
+ * Services of an earlier run that no manifest has: they are gone, unless they may be in one
+ * that can't be read; then the kernel goes on with what it has of them.
+ */
+static void settle_stored(struct agent *agent)
+{
+	struct folder_status status = { 0 };
+
+	if (uv_now(&agent->loop) < agent->stored_look_ms)
+		return;
+	agent->stored_look_ms = uv_now(&agent->loop) + STORED_LOOK_MS;
+	folder_status(agent->folder, &status);
+	if (!status.files_refused) {
+		world_forget_stored(&agent->sync.world, uv_hrtime());
+		agent->stored = false;
+	} else if (!agent->ready && world_keep_stored(&agent->sync.world)) {
+		log_line(agent, "what an earlier run served stays as it was until all manifests "
+				"can be read");
+	}
 }
 
 static void say_ready(struct agent *agent)
@@ -163,6 +198,31 @@ static void say_ready(struct agent *agent)
 		last->services_added, last->services_changed, last->services_removed,
 		last->backends_added, last->backends_changed, last->backends_removed);
 	notify("READY=1\nSTATUS=in force");
+	/* What reading everything has taken for a while. */
+	(void)malloc_trim(0);
+}
+
+static void published(struct agent *agent)
+{
+	agent->stats.service_changes_pending = agent->stats.endpoint_changes_pending = 0;
+	if (agent->health)
+		health_synced(agent->health);
+	if (!agent->ready)
+		say_ready(agent);
+	if (agent->sync.world.n_failed)
+		retry_later(agent);
+	else
+		agent->retry_ms = RETRY_MS;
+}
+
+static void stop(struct agent *agent);
+
+/* What is known is not what there is: the next start reads all of it, and nobody notices. */
+static void give_up(struct agent *agent)
+{
+	agent->ret = err_system(agent->err, -ENOMEM,
+				"a change is lost: start again; what is in force stays so");
+	stop(agent);
 }
 
 /* Once before each wait: all that came since the last one goes out together. */
@@ -171,17 +231,21 @@ static void on_publish(uv_prepare_t *handle)
 	struct agent *agent = handle->data;
 	struct err err = { 0 };
 
-	if (agent->stopping || !agent->synced || !sync_waits(&agent->sync) ||
-	    uv_is_active((uv_handle_t *)&agent->retry))
+	if (agent->no_memory && !agent->stopping)
+		give_up(agent);
+	if (agent->stopping || !agent->synced || agent->blocked)
+		return;
+	if (agent->stored)
+		settle_stored(agent);
+	if (!sync_waits(&agent->sync))
 		return;
 	if (sync_run(&agent->sync, &err)) {
-		retry_later(agent, &err);
+		log_fmt("not all is in force: %s; tried again in %" PRIu64 " s", err.msg,
+			agent->retry_ms / 1000);
+		agent->blocked = true;
+		retry_later(agent);
 	} else {
-		agent->retry_ms = RETRY_MS;
-		if (agent->health)
-			health_synced(agent->health);
-		if (!agent->ready)
-			say_ready(agent);
+		published(agent);
 	}
 	reclaim_kick(&agent->reclaim);
 	if (agent->sync.unsaved && sync_save(&agent->sync, &err))
@@ -230,6 +294,16 @@ static void start_servers(struct agent *agent)
 		log_line(agent, err.msg);
 }
 
+static void start_report(struct agent *agent)
+{
+	agent->report = (struct report){ .opts = agent->opts,
+					 .stats = &agent->stats,
+					 .kube = &agent->kube,
+					 .ready = &agent->ready,
+					 .log = log_line };
+	report_start(&agent->report, &agent->loop);
+}
+
 /* ---- signals -------------------------------------------------------------------------- */
 
 static void stop(struct agent *agent)
@@ -244,6 +318,7 @@ static void stop(struct agent *agent)
 	reclaim_stop(&agent->reclaim);
 	health_stop(agent->health);
 	http_stop(agent->metrics);
+	report_stop(&agent->report);
 	uv_close((uv_handle_t *)&agent->publish, NULL);
 	uv_close((uv_handle_t *)&agent->retry, NULL);
 	uv_close((uv_handle_t *)&agent->term, NULL);
@@ -262,18 +337,24 @@ static void on_hangup(uv_signal_t *handle, int signum)
 	struct err err = { 0 };
 	int ret;
 
-	notify("RELOADING=1");
 	ret = agent->opts->reload(agent->opts->arg, &err);
-	if (!ret)
-		ret = dataplane_reload(agent->dp, agent->opts->settings, &err);
-	if (!ret)
+	if (ret) {
+		log_fmt("options stay as they were: %s", err.msg);
+		return;
+	}
+	if (agent->ready)
+		notify("RELOADING=1");
+	agent->sync.world.all_dirty = true;
+	ret = dataplane_reload(agent->dp, agent->opts->settings, &err);
+	/* Before the first publish nothing is attached; then by these options. */
+	if (!ret && !agent->edges.hold)
 		ret = edges_release(&agent->edges, &err);
 	if (ret)
-		log_fmt("options stay as they were: %s", err.msg);
+		log_fmt("options read again, but not all are in force: %s", err.msg);
 	else
 		log_line(agent, "options read again");
-	agent->sync.world.all_dirty = true;
-	notify("READY=1");
+	if (agent->ready)
+		notify("READY=1");
 }
 
 static void start_signals(struct agent *agent)
@@ -301,6 +382,7 @@ static int load_stored(struct agent *agent, struct err *err)
 		if (stored.v[i]->kind != KIND_SERVICE)
 			continue;
 		ret = world_put_stored(&agent->sync.world, object_ref(stored.v[i]));
+		agent->stored = true;
 		if (ret)
 			err_system(err, ret, "read the state folder");
 	}
@@ -359,6 +441,7 @@ static int start(struct agent *agent, struct err *err)
 	/* One that is there serves already: new devices, and new programs, don't wait. */
 	ret = edges_start(&agent->edges, &agent->loop, &agent->sync, fresh, err);
 	start_servers(agent);
+	start_report(agent);
 	if (!ret)
 		ret = start_source(agent, err);
 	if (ret)
@@ -380,7 +463,7 @@ static void finish(struct agent *agent, struct err *err)
 
 int agent_serve(const struct agent_opts *opts, struct err *err)
 {
-	struct agent agent = { .opts = opts, .retry_ms = RETRY_MS };
+	struct agent agent = { .opts = opts, .retry_ms = RETRY_MS, .err = err };
 	int ret;
 
 	ret = uv_loop_init(&agent.loop);

@@ -12,6 +12,8 @@
 #ifndef SHUNT_USER_AGENT_H
 #define SHUNT_USER_AGENT_H
 
+#include <jansson.h>
+
 #include "kube/kube.h"
 #include "model/settings.h"
 #include "util/err.h"
@@ -24,6 +26,7 @@ struct agent_opts {
 	 * devices is put in force then. @return 0, or a negative errno: all stays as it was
 	 */
 	int (*reload)(void *arg, struct err *err);
+	json_t *(*options)(void *arg); /* those that were given, by name: an object; or NULL */
 	void *arg;
 };
 

@@ -19,18 +19,52 @@ static int write_addresses(struct edges *edges, struct err *err)
 	return ret ? ret : dataplane_nodeaddrs_write(sync->dp, addrs, n, err);
 }
 
+/* Of routes only those that make a device an uplink count: most don't. */
+static bool same_uplinks(const struct netdev_list *a, const struct netdev_list *b)
+{
+	const struct netdev *x, *y;
+	size_t i;
+
+	for (i = 0; a->n == b->n && i < a->n; i++) {
+		x = &a->v[i];
+		y = &b->v[i];
+		if (x->ifindex != y->ifindex || x->default_route4 != y->default_route4 ||
+		    x->default_route6 != y->default_route6 || x->metric4 != y->metric4 ||
+		    x->metric6 != y->metric6)
+			return false;
+	}
+	return a->n == b->n;
+}
+
+static int attach(struct edges *edges, struct err *err)
+{
+	const bool routes_only = !(edges->changes & (NETWATCH_LINKS | NETWATCH_ADDRESSES));
+	struct sync *sync = edges->sync;
+	struct netdev_list now = { 0 };
+	int ret;
+
+	ret = netdev_list(&now, err);
+	if (!ret && !(routes_only && same_uplinks(&edges->attached, &now))) {
+		ret = dataplane_attach(sync->dp, sync->settings, err);
+		sync->stats->attachments++;
+	}
+	netdev_list_done(ret ? &now : &edges->attached);
+	if (!ret)
+		edges->attached = now;
+	return ret;
+}
+
 static int look(struct edges *edges, struct err *err)
 {
 	struct sync *sync = edges->sync;
 	int ret = 0;
 
 	edges->last_ms = uv_now(edges->timer.loop);
-	if (edges->changes & NETWATCH_ADDRESSES)
+	/* Not before the node's own object may be known: the first publish writes them. */
+	if (edges->changes & NETWATCH_ADDRESSES && sync->in_force)
 		ret = write_addresses(edges, err);
-	if (!ret && edges->changes & (NETWATCH_LINKS | NETWATCH_ADDRESSES | NETWATCH_ROUTES)) {
-		ret = dataplane_attach(sync->dp, sync->settings, err);
-		sync->stats->attachments++;
-	}
+	if (!ret && edges->changes & (NETWATCH_LINKS | NETWATCH_ADDRESSES | NETWATCH_ROUTES))
+		ret = attach(edges, err);
 	if (!ret)
 		edges->changes = 0;
 	return ret;
@@ -106,5 +140,6 @@ int edges_release(struct edges *edges, struct err *err)
 void edges_stop(struct edges *edges)
 {
 	netwatch_stop(edges->watch);
+	netdev_list_done(&edges->attached);
 	uv_close((uv_handle_t *)&edges->timer, NULL);
 }

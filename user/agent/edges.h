@@ -7,15 +7,17 @@
 
 #include "agent/netwatch.h"
 #include "agent/sync.h"
+#include "dataplane/netdev.h"
 
 struct edges {
 	struct sync *sync;
 	struct netwatch *watch;
 	uv_timer_t timer; /* of what has to be looked at again */
 	unsigned int changes;
-	bool hold;	       /* nothing is attached before there is something to serve */
-	uint64_t last_ms;      /* when it was looked at, uv_now() */
-	unsigned int failures; /* in a row */
+	struct netdev_list attached; /* the devices as they were when programs were attached last */
+	bool hold;		     /* nothing is attached before there is something to serve */
+	uint64_t last_ms;	     /* when it was looked at, uv_now() */
+	unsigned int failures;	     /* in a row */
 };
 
 /* @hold: until edges_release(). @return 0 or a negative errno */

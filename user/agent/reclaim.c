@@ -2,6 +2,7 @@
 #include "agent/reclaim.h"
 
 #define PASS_MS	 10000	 /* between two passes for what has expired: less than a flow's stamp */
+#define PAUSE_MS 100	 /* while one change follows the other a pass is for several */
 #define SLICE_NS 2000000 /* the loop is held up no longer */
 
 static void grace_work(uv_work_t *work)
@@ -34,11 +35,23 @@ static void grace_done(uv_work_t *work, int status)
 	(void)uv_idle_start(&reclaim->slices, slices_run);
 }
 
+static void pause_over(uv_timer_t *handle)
+{
+	reclaim_kick(handle->data);
+}
+
 void reclaim_kick(struct reclaim *reclaim)
 {
+	const uint64_t now = uv_now(reclaim->timer.loop);
+
+	if (now < reclaim->due_ms) {
+		(void)uv_timer_start(&reclaim->pause, pause_over, reclaim->due_ms - now, 0);
+		return;
+	}
 	/* A grace period that could not be waited for: what it is for is in hand still. */
 	if (reclaim->waiting || (!reclaim->grace_ret && !dataplane_retire_begin(reclaim->dp)))
 		return;
+	reclaim->due_ms = now + PAUSE_MS;
 	reclaim->waiting =
 		!uv_queue_work(reclaim->slices.loop, &reclaim->grace, grace_work, grace_done);
 }
@@ -72,8 +85,10 @@ static void pass_begin(uv_timer_t *handle)
 
 int reclaim_start(struct reclaim *reclaim, uv_loop_t *loop)
 {
-	reclaim->timer.data = reclaim->slices.data = reclaim->grace.data = reclaim;
+	reclaim->timer.data = reclaim->pause.data = reclaim;
+	reclaim->slices.data = reclaim->grace.data = reclaim;
 	(void)uv_timer_init(loop, &reclaim->timer);
+	(void)uv_timer_init(loop, &reclaim->pause);
 	(void)uv_idle_init(loop, &reclaim->slices);
 	return uv_timer_start(&reclaim->timer, pass_begin, PASS_MS, PASS_MS);
 }
@@ -82,5 +97,6 @@ void reclaim_stop(struct reclaim *reclaim)
 {
 	reclaim->stopping = true;
 	uv_close((uv_handle_t *)&reclaim->timer, NULL);
+	uv_close((uv_handle_t *)&reclaim->pause, NULL);
 	uv_close((uv_handle_t *)&reclaim->slices, NULL);
 }

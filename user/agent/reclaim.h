@@ -16,6 +16,8 @@ struct reclaim {
 	struct dataplane *dp;
 	struct agent_stats *stats;
 	uv_timer_t timer; /* of passes for what has expired */
+	uv_timer_t pause; /* until what is withdrawn is taken in hand again */
+	uint64_t due_ms;  /* the end of it, uv_now() */
 	uv_idle_t slices; /* while a pass is on its way */
 	uv_work_t grace;
 	bool waiting; /* for a grace period */

@@ -64,33 +64,43 @@ static int batch_of_all(const struct world *world, struct batch *out)
 
 /* ---- the own control plane ----------------------------------------------------- */
 
-/* With @only's proposal (NULL: all) in place of what is in force. */
-static int proposed_set(const struct sync *sync, const struct world_service *only,
-			struct object_set *out)
+/*
+ * Services with a proposal: those that were turned down before, if any Service is other
+ * than it was, then the new ones.
+ */
+static int batch_of_proposed(const struct world *world, struct batch *out)
 {
-	const struct world_service *service;
-	struct object *object;
-	int ret;
+	struct world_service *service;
+	bool changed = false;
 
-	ret = world_objects(&sync->world, false, out);
-	for (service = sync->world.services; service && !ret; service = service->hh.next) {
-		object = service->proposed;
-		if (!object || (only && only != service))
-			continue;
-		ret = object_set_put(out, object_ref(object));
-	}
-	return ret;
+	*out = (struct batch){ .v = calloc(world->n_dirty + world->n_not_given + 1,
+					   sizeof(*out->v)) };
+	if (!out->v)
+		return -ENOMEM;
+	DL_FOREACH(world->dirty, service)
+		changed |= service->service_changed;
+	if (changed && world->n_not_given)
+		for (service = world->services; service; service = service->hh.next)
+			if (service->not_given)
+				out->v[out->n++] = service;
+	DL_FOREACH(world->dirty, service)
+		if (service->proposed && !service->not_given)
+			out->v[out->n++] = service;
+	return 0;
 }
 
-/* Give @only (NULL: all that are proposed) what they leave out. */
-static int allocate_proposed(struct sync *sync, const struct world_service *only, struct err *err)
+/* Give the proposals of @batch what they leave out, beside all that is in force. */
+static int allocate_batch(struct sync *sync, const struct batch *batch, struct err *err)
 {
 	struct object_set prev = { 0 }, next = { 0 };
+	size_t i;
 	int ret;
 
 	ret = world_objects(&sync->world, false, &prev);
 	if (!ret)
-		ret = proposed_set(sync, only, &next);
+		ret = world_objects(&sync->world, false, &next);
+	for (i = 0; i < batch->n && !ret; i++)
+		ret = object_set_put(&next, object_ref(batch->v[i]->proposed));
 	if (ret)
 		ret = err_system(err, ret, "allocate addresses");
 	else
@@ -100,43 +110,71 @@ static int allocate_proposed(struct sync *sync, const struct world_service *only
 	return ret;
 }
 
-static void accept_proposal(struct sync *sync, struct world_service *service)
+static void accept_batch(struct sync *sync, const struct batch *batch)
 {
-	object_free(service->service);
-	service->service = service->proposed;
-	service->proposed = NULL;
+	struct world_service *service;
+	size_t i;
+
+	for (i = 0; i < batch->n; i++) {
+		service = batch->v[i];
+		if (service->not_given)
+			report(sync, "Service %s/%s: what was left out is in force now",
+			       service->ns, service->name);
+		world_accept(&sync->world, service);
+		service->service_changed = true;
+		world_mark(&sync->world, service, uv_hrtime());
+	}
 	sync->unsaved = true;
 }
 
-static void refuse_proposal(struct sync *sync, struct world_service *service, const struct err *err)
+static void turn_down(struct sync *sync, struct world_service *service, const struct err *err)
 {
+	if (service->not_given)
+		return;
 	report(sync, "Service %s/%s left %s: %s", service->ns, service->name,
 	       service->service ? "as it was" : "out", err->msg);
 	sync->stats->objects_refused++;
-	object_free(service->proposed);
-	service->proposed = NULL;
+	world_turn_down(&sync->world, service);
 }
 
-/* All at once, or, where that fails, those that can be had. */
-static void accept_proposals(struct sync *sync)
+/* As many at once as go together: those that don't are found by halving. @return how many went */
+static size_t accept_most(struct sync *sync, const struct batch *batch)
 {
-	struct world_service *service;
+	size_t at = 0, n = batch->n, accepted = 0;
 	struct err err = { 0 };
-	bool any = false, all;
+	struct batch some;
 
-	DL_FOREACH(sync->world.dirty, service)
-		any |= service->proposed != NULL;
-	if (!any)
-		return;
-	all = !allocate_proposed(sync, NULL, &err);
-	DL_FOREACH(sync->world.dirty, service) {
-		if (!service->proposed)
-			continue;
-		if (all || !allocate_proposed(sync, service, &err))
-			accept_proposal(sync, service);
-		else
-			refuse_proposal(sync, service, &err);
+	while (at < batch->n) {
+		some = (struct batch){ .v = batch->v + at,
+				       .n = n < batch->n - at ? n : batch->n - at };
+		if (!allocate_batch(sync, &some, &err)) {
+			accept_batch(sync, &some);
+			accepted += some.n;
+			at += some.n;
+			n = some.n * 2;
+		} else if (some.n > 1) {
+			n = some.n / 2;
+		} else {
+			turn_down(sync, some.v[0], &err);
+			at++;
+		}
 	}
+	return accepted;
+}
+
+/* Who is accepted may give way to one that was turned down before. */
+static int accept_proposals(struct sync *sync, struct err *err)
+{
+	struct batch batch;
+	bool again;
+
+	do {
+		if (batch_of_proposed(&sync->world, &batch))
+			return err_system(err, -ENOMEM, "allocate addresses");
+		again = accept_most(sync, &batch) && sync->world.n_not_given;
+		free(batch.v);
+	} while (again);
+	return 0;
 }
 
 int sync_save(struct sync *sync, struct err *err)
@@ -172,6 +210,8 @@ static void tell_health(struct sync *sync, const struct batch *batch, const stru
 	size_t i;
 
 	for (i = 0; sync->health && i < batch->n; i++) {
+		if (batch->v[i]->refused)
+			continue;
 		health = NULL;
 		if (wanted->n_health)
 			health = bsearch(batch->v[i], wanted->health, wanted->n_health,
@@ -237,18 +277,30 @@ static int resolve_batch(struct sync *sync, const struct batch *batch, struct wa
 	return ret;
 }
 
+/* free() them. NULL: no memory */
+static struct publish_name *names_of(const struct batch *batch, bool refused_only, size_t *n_out)
+{
+	struct publish_name *names = calloc(batch->n + 1, sizeof(*names));
+	size_t i;
+
+	*n_out = 0;
+	for (i = 0; names && i < batch->n; i++)
+		if (batch->v[i]->refused || !refused_only)
+			names[(*n_out)++] =
+				(struct publish_name){ batch->v[i]->ns, batch->v[i]->name };
+	return names;
+}
+
 static int change_batch(struct sync *sync, const struct batch *batch, const struct wanted *wanted,
 			struct err *err)
 {
-	struct publish_name *names = calloc(batch->n + 1, sizeof(*names));
-	struct publish_order order = { .wanted = wanted, .names = names, .n_names = batch->n };
-	size_t i;
+	struct publish_order order = { .wanted = wanted };
+	struct publish_name *names = names_of(batch, false, &order.n_names);
 	int ret;
 
 	if (!names)
 		return err_system(err, -ENOMEM, "publish %zu Services", batch->n);
-	for (i = 0; i < batch->n; i++)
-		names[i] = (struct publish_name){ batch->v[i]->ns, batch->v[i]->name };
+	order.names = names;
 	ret = dataplane_change(sync->dp, &order, &sync->last, err);
 	free(names);
 	return ret;
@@ -266,10 +318,10 @@ static int publish_batch(struct sync *sync, const struct batch *batch, struct er
 	if (!ret) {
 		print_notes(sync, wanted);
 		tell_health(sync, batch, wanted);
+		sync->conflicts |= wanted->n_conflicts || sync->last.conflicts;
 		/* Who has a frontend that two want is found out by looking at all. */
 		for (i = 0; i < batch->n; i++)
-			sync->world.all_dirty |= batch->v[i]->service_changed &&
-						 (sync->last.conflicts || sync->conflicts);
+			sync->world.all_dirty |= batch->v[i]->service_changed && sync->conflicts;
 		settle(sync, batch);
 	}
 	wanted_free(wanted);
@@ -279,36 +331,47 @@ static int publish_batch(struct sync *sync, const struct batch *batch, struct er
 /* What is wrong with the user's words won't be right by itself; what the system refused may. */
 static void leave_out(struct sync *sync, struct world_service *service, const struct err *err)
 {
-	if (!service->refused)
+	if (!service->told)
 		report(sync, "Service %s/%s left as it was: %s", service->ns, service->name,
 		       err->msg);
-	service->refused = true;
+	service->told = true;
 	if (err->exit == EXIT_SYSTEM) {
-		sync->n_failed++;
+		world_set_aside(&sync->world, service);
 		return;
 	}
+	service->refused = true;
 	sync->stats->objects_refused++;
 	world_settle(&sync->world, service);
+}
+
+/* One by one: @err is whatever the last one that was left out met. */
+static void publish_each(struct sync *sync, const struct batch *batch, struct err *err)
+{
+	struct batch one;
+	size_t i;
+
+	for (i = 0; i < batch->n; i++) {
+		one = (struct batch){ .v = &batch->v[i], .n = 1 };
+		if (!batch->v[i]->refused && publish_batch(sync, &one, err))
+			leave_out(sync, batch->v[i], err);
+	}
 }
 
 /* Together, or, where that fails, one by one. */
 static int publish_dirty(struct sync *sync, struct err *err)
 {
-	struct batch batch, one;
-	size_t i;
-	int ret;
+	struct batch batch;
 
-	sync->n_failed = 0;
 	if (batch_of_dirty(&sync->world, &batch))
 		return err_system(err, -ENOMEM, "publish");
-	ret = publish_batch(sync, &batch, err);
-	for (i = 0; ret && i < batch.n; i++) {
-		one = (struct batch){ .v = &batch.v[i], .n = 1 };
-		if (batch.n == 1 || publish_batch(sync, &one, err))
-			leave_out(sync, batch.v[i], err);
+	if (publish_batch(sync, &batch, err)) {
+		if (batch.n == 1)
+			leave_out(sync, batch.v[0], err);
+		else
+			publish_each(sync, &batch, err);
 	}
 	free(batch.v);
-	return sync->n_failed ? -EAGAIN : 0;
+	return 0;
 }
 
 /* ---- all -------------------------------------------------------------------------- */
@@ -352,24 +415,49 @@ static int resolve_all(struct sync *sync, struct wanted **out, struct err *err)
 }
 
 /* All but those that are refused, which stay as they are. */
-static int change_all(struct sync *sync, const struct wanted *wanted, struct err *err)
+static int change_all(struct sync *sync, const struct wanted *wanted, const struct batch *all,
+		      struct err *err)
 {
 	struct publish_order order = { .wanted = wanted, .all = true };
-	struct world_service *service;
-	struct publish_name *names;
+	struct publish_name *names = names_of(all, true, &order.n_names);
 	int ret;
 
-	names = calloc(HASH_COUNT(sync->world.services) + 1, sizeof(*names));
 	if (!names)
 		return err_system(err, -ENOMEM, "publish");
-	for (service = sync->world.services; service; service = service->hh.next)
-		if (service->refused)
-			names[order.n_names++] =
-				(struct publish_name){ service->ns, service->name };
 	order.names = names;
 	ret = dataplane_change(sync->dp, &order, &sync->last, err);
 	free(names);
 	return ret;
+}
+
+/*
+ * Not all of it goes: what there is no Service for any more is taken out, then each one is
+ * tried alone, so that one too many doesn't keep all others from being served.
+ */
+static int change_each(struct sync *sync, const struct wanted *wanted, const struct batch *all,
+		       struct err *err)
+{
+	struct wanted nothing = *wanted;
+	struct publish_order order = { .wanted = &nothing, .all = true };
+	struct publish_name *names = names_of(all, false, &order.n_names);
+	int ret;
+
+	nothing.n_services = 0;
+	if (!names)
+		return err_system(err, -ENOMEM, "publish");
+	order.names = names;
+	ret = dataplane_change(sync->dp, &order, &sync->last, err);
+	free(names);
+	if (!ret)
+		publish_each(sync, all, err);
+	return ret;
+}
+
+static void all_in_force(struct sync *sync, const struct wanted *wanted)
+{
+	sync->conflicts = wanted->n_conflicts || sync->last.conflicts;
+	sync->world.all_dirty = false;
+	sync->in_force = true;
 }
 
 static int publish_all(struct sync *sync, struct err *err)
@@ -378,22 +466,21 @@ static int publish_all(struct sync *sync, struct err *err)
 	struct batch batch = { 0 };
 	int ret;
 
-	sync->n_failed = 0;
 	sync->stats->full_syncs++;
 	ret = resolve_all(sync, &wanted, err);
 	if (ret && err->exit == EXIT_INPUT && refuse_unresolved(sync))
 		ret = resolve_all(sync, &wanted, err);
-	if (!ret)
-		ret = change_all(sync, wanted, err);
-	if (!ret)
-		ret = batch_of_all(&sync->world, &batch);
-	if (!ret) {
+	if (!ret && batch_of_all(&sync->world, &batch))
+		ret = err_system(err, -ENOMEM, "publish");
+	if (!ret && !change_all(sync, wanted, &batch, err)) {
 		print_notes(sync, wanted);
 		tell_health(sync, &batch, wanted);
-		sync->conflicts = wanted->n_conflicts;
-		sync->world.all_dirty = false;
+		all_in_force(sync, wanted);
 		settle(sync, &batch);
-		sync->in_force = true;
+	} else if (!ret) {
+		ret = change_each(sync, wanted, &batch, err);
+		if (!ret)
+			all_in_force(sync, wanted);
 	}
 	free(batch.v);
 	wanted_free(wanted);
@@ -413,11 +500,12 @@ int sync_run(struct sync *sync, struct err *err)
 	struct agent_stats *stats = sync->stats;
 	bool all = !sync->in_force || sync->world.all_dirty;
 	double seconds;
-	int ret;
+	int ret = 0;
 
 	if (sync->world.own_control_plane)
-		accept_proposals(sync);
-	ret = all ? publish_all(sync, err) : publish_dirty(sync, err);
+		ret = accept_proposals(sync, err);
+	if (!ret)
+		ret = all ? publish_all(sync, err) : publish_dirty(sync, err);
 	/* A conflict that came to light. */
 	if (!ret && sync->world.all_dirty) {
 		all = true;

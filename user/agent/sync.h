@@ -24,14 +24,16 @@ struct sync {
 	void *log_arg;
 	bool in_force; /* all that there is has been published once */
 	bool conflicts; /* two Services want one frontend: only all of them together tell who has it */
-	bool unsaved;	 /* the own control plane gave something that is not in the state folder */
-	size_t n_failed; /* Services that the system refused, to be tried again */
+	bool unsaved; /* the own control plane gave something that is not in the state folder */
 	struct publish_result last;
 };
 
 /* Anything to publish? */
 bool sync_waits(const struct sync *sync);
-/* @return 0, or a negative errno: some of it is to be tried again */
+/*
+ * @return 0, also where Services were set aside (world.n_failed: world_retry() them in a
+ * while), or a negative errno: nothing was published, all of it is to be tried again
+ */
 int sync_run(struct sync *sync, struct err *err);
 /* What the own control plane gave, and the objects it gave it to, into the state folder. */
 int sync_save(struct sync *sync, struct err *err);

@@ -7,8 +7,6 @@
 #include <time.h>
 #include <utlist.h>
 
-#include "model/endpoints.h"
-
 #define LABEL_SERVICE_NAME "kubernetes.io/service-name"
 #define TRIGGER_TIME	   "endpoints.kubernetes.io/last-change-trigger-time"
 
@@ -73,15 +71,33 @@ static struct world_service *service_get(struct world *world, const char *ns, co
 	return NULL;
 }
 
-void world_mark(struct world *world, struct world_service *service, uint64_t now)
+static void make_dirty(struct world *world, struct world_service *service)
 {
-	service->refused = false;
+	world->n_failed -= service->failed;
+	service->failed = service->refused = false;
 	if (service->dirty)
 		return;
 	service->dirty = true;
-	service->since = now;
 	DL_APPEND(world->dirty, service);
 	world->n_dirty++;
+}
+
+void world_mark(struct world *world, struct world_service *service, uint64_t now)
+{
+	/* One that was set aside waits since its first change. */
+	if (!service->dirty && !service->failed)
+		service->since = now;
+	service->told = false;
+	make_dirty(world, service);
+}
+
+void world_retry(struct world *world)
+{
+	struct world_service *service;
+
+	for (service = world->services; service && world->n_failed; service = service->hh.next)
+		if (service->failed)
+			make_dirty(world, service);
 }
 
 static bool is_empty(const struct world_service *service)
@@ -102,18 +118,56 @@ static void service_free(struct world_service *service)
 	free(service);
 }
 
+static void make_clean(struct world *world, struct world_service *service)
+{
+	if (!service->dirty)
+		return;
+	DL_DELETE(world->dirty, service);
+	world->n_dirty--;
+	service->dirty = false;
+}
+
 void world_settle(struct world *world, struct world_service *service)
 {
-	if (service->dirty) {
-		DL_DELETE(world->dirty, service);
-		world->n_dirty--;
-	}
-	service->dirty = service->service_changed = false;
+	make_clean(world, service);
+	if (service->failed)
+		return;
+	service->service_changed = false;
 	service->trigger_ms = 0;
 	if (!is_empty(service))
 		return;
 	HASH_DEL(world->services, service);
 	service_free(service);
+}
+
+void world_set_aside(struct world *world, struct world_service *service)
+{
+	make_clean(world, service);
+	world->n_failed += !service->failed;
+	service->failed = service->refused = true;
+}
+
+/* ---- proposals ------------------------------------------------------------------- */
+
+static void propose(struct world *world, struct world_service *service, struct object *object)
+{
+	object_free(service->proposed);
+	service->proposed = object;
+	world->n_not_given -= service->not_given;
+	service->not_given = false;
+}
+
+void world_accept(struct world *world, struct world_service *service)
+{
+	object_free(service->service);
+	service->service = object_ref(service->proposed);
+	propose(world, service, NULL);
+}
+
+void world_turn_down(struct world *world, struct world_service *service)
+{
+	world->n_not_given += !service->not_given;
+	service->not_given = true;
 }
 
 /* "2026-11-23T18:00:00.123456Z" as UNIX time; 0 where it is none. */
@@ -145,13 +199,15 @@ static void note_trigger(struct world_service *service, const struct object *obj
 static int put_service(struct world *world, struct object *object, uint64_t now)
 {
 	struct world_service *service = service_get(world, object->meta.ns, object->meta.name);
-	struct object **place;
 
 	if (!service)
 		return -ENOMEM;
-	place = world->own_control_plane ? &service->proposed : &service->service;
-	object_free(*place);
-	*place = object;
+	if (world->own_control_plane) {
+		propose(world, service, object_ref(object));
+	} else {
+		object_free(service->service);
+		service->service = object_ref(object);
+	}
 	service->stored = false;
 	service->service_changed = true;
 	world_mark(world, service, now);
@@ -165,8 +221,8 @@ static void gone_service(struct world *world, const char *ns, const char *name, 
 	if (!service || (!service->service && !service->proposed))
 		return;
 	object_free(service->service);
-	object_free(service->proposed);
-	service->service = service->proposed = NULL;
+	service->service = NULL;
+	propose(world, service, NULL);
 	service->stored = false;
 	service->service_changed = true;
 	world_mark(world, service, now);
@@ -184,6 +240,21 @@ int world_put_stored(struct world *world, struct object *object)
 	service->service = object;
 	service->stored = true;
 	return 0;
+}
+
+size_t world_keep_stored(struct world *world)
+{
+	struct world_service *service;
+	size_t n = 0;
+
+	for (service = world->services; service; service = service->hh.next) {
+		if (!service->stored)
+			continue;
+		make_clean(world, service);
+		service->refused = true;
+		n++;
+	}
+	return n;
 }
 
 void world_forget_stored(struct world *world, uint64_t now)
@@ -204,7 +275,7 @@ static int put_endpoints(struct world *world, struct object *object, uint64_t no
 	if (!service)
 		return -ENOMEM;
 	object_free(service->endpoints);
-	service->endpoints = object;
+	service->endpoints = object_ref(object);
 	note_trigger(service, object);
 	world_mark(world, service, now);
 	return 0;
@@ -305,16 +376,14 @@ static int put_slice(struct world *world, struct object *object, uint64_t now)
 	if (slice->service && slice->service != service)
 		slice_take_out(world, slice, now);
 	slice->service = service;
-	if (!service) {
-		object_free(object);
+	if (!service)
 		return 0;
-	}
 	i = slice_place(service, object->meta.name);
 	if (i < service->n_slices)
 		object_free(service->slices[i]);
 	else
 		service->n_slices++;
-	service->slices[i] = object;
+	service->slices[i] = object_ref(object);
 	note_trigger(service, object);
 	world_mark(world, service, now);
 	return 0;
@@ -339,11 +408,43 @@ static void mark_namespace(struct world *world, const char *ns, uint64_t now)
 	struct world_service *service;
 
 	for (service = world->services; service; service = service->hh.next)
-		if (!strcmp(service->ns, ns))
+		if (!service->stored && !strcmp(service->ns, ns))
 			world_mark(world, service, now);
 }
 
-int world_put(struct world *world, struct object *object, uint64_t now)
+static int put_pod(struct world *world, struct object *object, uint64_t now)
+{
+	mark_namespace(world, object->meta.ns, now);
+	return object_set_put(&world->pods, object_ref(object));
+}
+
+static bool same_addrs(const struct sh_addr *a, size_t n_a, const struct sh_addr *b, size_t n_b)
+{
+	return n_a == n_b && (!n_a || !memcmp(a, b, n_a * sizeof(*a)));
+}
+
+/* Of what resolving looks at. A kubelet tells of itself all the time. */
+static bool same_node(const struct object *a, const struct object *b)
+{
+	const struct node *x = &a->node, *y = &b->node;
+
+	return same_addrs(x->internal_ips, x->n_internal_ips, y->internal_ips, y->n_internal_ips) &&
+	       same_addrs(x->external_ips, x->n_external_ips, y->external_ips, y->n_external_ips) &&
+	       !strcmp(x->zone, y->zone);
+}
+
+static int put_node(struct world *world, struct object *object)
+{
+	const struct object *before =
+		object_set_find(&world->nodes, KIND_NODE, "", object->meta.name);
+
+	if (!before || !same_node(before, object))
+		world->all_dirty = true;
+	return object_set_put(&world->nodes, object_ref(object));
+}
+
+/* Whoever keeps the object takes a reference of its own. */
+static int put(struct world *world, struct object *object, uint64_t now)
 {
 	switch (object->kind) {
 	case KIND_SERVICE:
@@ -353,15 +454,20 @@ int world_put(struct world *world, struct object *object, uint64_t now)
 	case KIND_ENDPOINT_SLICE:
 		return put_slice(world, object, now);
 	case KIND_POD:
-		mark_namespace(world, object->meta.ns, now);
-		return object_set_put(&world->pods, object);
+		return put_pod(world, object, now);
 	case KIND_NODE:
-		world->all_dirty = true;
-		return object_set_put(&world->nodes, object);
+		return put_node(world, object);
 	default:
-		object_free(object);
 		return 0;
 	}
+}
+
+int world_put(struct world *world, struct object *object, uint64_t now)
+{
+	int ret = put(world, object, now);
+
+	object_free(object);
+	return ret;
 }
 
 int world_gone(struct world *world, enum kind kind, const char *ns, const char *name, uint64_t now)

@@ -24,6 +24,7 @@
 struct world_service {
 	struct object *service;	 /* in force */
 	struct object *proposed; /* to be in force once allocated */
+	bool not_given; /* @proposed can't be had as long as others hold what it asks for */
 	struct object *endpoints;
 	struct object **slices;
 	size_t n_slices, cap_slices;
@@ -31,6 +32,8 @@ struct world_service {
 	bool service_changed; /* and not its endpoints alone */
 	bool stored;	      /* @service is of an earlier run; the source hasn't told of it yet */
 	bool refused;	      /* what it says now can't be published: the kernel has its past */
+	bool failed;	      /* the same, for a reason that may pass: see world_retry() */
+	bool told;	      /* why has been said */
 	uint64_t since;	      /* of the first change that is not published: uv_hrtime() */
 	uint64_t trigger_ms;  /* when the cluster saw that change, UNIX time; 0: it doesn't say */
 	struct world_service *prev, *next; /* of the dirty ones */
@@ -45,26 +48,37 @@ struct world {
 	struct object_set pods, nodes;
 	struct world_service *dirty;
 	size_t n_dirty;
+	size_t n_failed;
+	size_t n_not_given;
 	bool all_dirty; /* a Node: whatever there is may be resolved otherwise */
 };
 
 void world_init(struct world *world, bool own_control_plane);
 void world_done(struct world *world);
 
-/* Takes @object over. @now: uv_hrtime() of the change. @return 0 or -ENOMEM */
+/* Takes @object over. @now: uv_hrtime() of the change. @return 0, or -ENOMEM and it is lost */
 int world_put(struct world *world, struct object *object, uint64_t now);
 /* @return 0, also where nothing of that name is known, or -ENOMEM */
 int world_gone(struct world *world, enum kind kind, const char *ns, const char *name, uint64_t now);
 
 /* A Service as an earlier run left it, so that it keeps what it was given. */
 int world_put_stored(struct world *world, struct object *object);
-/* Those of which the source didn't tell are gone. */
+/* Those of which the source didn't tell stay as the kernel has them. @return how many */
+size_t world_keep_stored(struct world *world);
+/* They are gone. */
 void world_forget_stored(struct world *world, uint64_t now);
 
 struct world_service *world_find(const struct world *world, const char *ns, const char *name);
 void world_mark(struct world *world, struct world_service *service, uint64_t now);
 /* It is published as it is. One of which nothing is left is forgotten: @service may be freed. */
 void world_settle(struct world *world, struct world_service *service);
+/* It could not be published, for a reason that may pass: not dirty until it changes, or: */
+void world_set_aside(struct world *world, struct world_service *service);
+/* All that were set aside are dirty again. */
+void world_retry(struct world *world);
+/* What @service was proposed as is in force / can't be: it is kept until somebody gives way. */
+void world_accept(struct world *world, struct world_service *service);
+void world_turn_down(struct world *world, struct world_service *service);
 
 /*
  * *@out (empty) shares what is known of @service, with what it is resolved by: Nodes, and

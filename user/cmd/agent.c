@@ -65,6 +65,21 @@ static int reload(void *arg, struct err *err)
 	return 0;
 }
 
+/* The options that are in force, for those who ask what this agent goes by. */
+static json_t *given_options(void *arg)
+{
+	const struct running *running = arg;
+	json_t *tree = json_object();
+	size_t i;
+
+	for (i = 0; tree && i < options_count(); i++) {
+		if (running->now.given[i] && !options[i].in_request)
+			(void)json_object_set_new(tree, options[i].name,
+						  json_string(running->now.given[i]));
+	}
+	return tree;
+}
+
 static int find_api(const struct settings *settings, struct arena *arena, struct kube_config *out,
 		    struct err *err)
 {
@@ -85,7 +100,10 @@ int agent_run(struct invocation *inv, struct err *err)
 {
 	struct running running = { .inv = inv };
 	struct kube_config kube;
-	struct agent_opts opts = { .settings = &inv->settings, .reload = reload, .arg = &running };
+	struct agent_opts opts = { .settings = &inv->settings,
+				   .reload = reload,
+				   .options = given_options,
+				   .arg = &running };
 	int ret;
 
 	ret = read_options(&running, err);

@@ -37,6 +37,7 @@ struct command {
 	const char *examples;
 	unsigned int options; /* enum option_group; OPTIONS_HELP goes without saying */
 	unsigned int outputs; /* 1u << enum output_format, of those it knows; with OPTIONS_OUTPUT */
+	bool hidden;	      /* for programs: in no help, and suggested to nobody */
 	bool files_optional;  /* with OPTIONS_FILES: -f may be left out */
 	enum command_needs needs;
 	size_t words_max; /* operands it takes */
@@ -53,6 +54,7 @@ const struct command *command_find(const char *name, struct err *err);
 	((1u << OUTPUT_TABLE) | (1u << OUTPUT_WIDE) | (1u << OUTPUT_JSON) | (1u << OUTPUT_YAML) | \
 	 (1u << OUTPUT_NAME))
 #define OUTPUTS_TEST	 ((1u << OUTPUT_TAP) | (1u << OUTPUT_JUNIT) | (1u << OUTPUT_JSON))
+#define OUTPUTS_BENCH	 ((1u << OUTPUT_TABLE) | (1u << OUTPUT_JSON))
 #define OUTPUTS_DOCUMENT ((1u << OUTPUT_TABLE) | (1u << OUTPUT_JSON) | (1u << OUTPUT_YAML))
 
 /* ---- for the commands ------------------------------------------------------- */
@@ -79,6 +81,13 @@ void get_help(struct invocation *inv);
 int test_run(struct invocation *inv, struct err *err);
 int agent_run(struct invocation *inv, struct err *err);
 int trace_run(struct invocation *inv, struct err *err);
+int bench_cmd_run(struct invocation *inv, struct err *err);
+int completion_run(struct invocation *inv, struct err *err);
+int complete_run(struct invocation *inv, struct err *err);
+int status_run(struct invocation *inv, struct err *err);
+int doctor_cmd_run(struct invocation *inv, struct err *err);
+void doctor_help(struct invocation *inv);
+int monitor_run(struct invocation *inv, struct err *err);
 int version_run(struct invocation *inv, struct err *err);
 int help_run(struct invocation *inv, struct err *err);
 

@@ -112,8 +112,11 @@ const struct command commands[] = {
 		.examples = "  shunt get services -A\n"
 			    "  shunt get svc kubia -o wide\n"
 			    "  shunt get backends --service kubia -o json\n"
-			    "  shunt get flows -n shop\n",
-		.options = OPTIONS_INSTANCE | OPTIONS_OUTPUT | OPTIONS_SCOPE,
+			    "  shunt get backends -A -l app=web --sort-by connections\n"
+			    "  shunt get flows -n shop --src 10.244.1.0/24 --dst 10.96.0.1:443\n"
+			    "  shunt get drops -w\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_OUTPUT | OPTIONS_SCOPE |
+			   OPTIONS_LIST | OPTIONS_ENDS,
 		.outputs = OUTPUTS_LIST,
 		.needs = NEEDS_READ,
 		.words_max = 1000,
@@ -168,11 +171,144 @@ const struct command commands[] = {
 			    "  shunt trace -f shop.yaml --from external --src 203.0.113.9 --dst "
 			    "192.0.2.1:30123\n",
 		.options = OPTIONS_INSTANCE | OPTIONS_FILES | OPTIONS_CONTROL | OPTIONS_OUTPUT |
-			   OPTIONS_TRACE,
+			   OPTIONS_TRACE | OPTIONS_ENDS,
 		.files_optional = true,
 		.outputs = OUTPUTS_DOCUMENT,
 		.needs = NEEDS_WRITE,
 		.run = trace_run,
+	},
+	{
+		.name = "monitor",
+		.args = "",
+		.summary = "show what happens, as it happens",
+		.text = "Prints a line for each new and closed flow, each packet or connect() that "
+			"is\n"
+			"dropped or rejected (why, and the line of the program that did it), each "
+			"choice of\n"
+			"a Service with session affinity, and each change of what the kernel "
+			"holds. -o json\n"
+			"prints one object a line. Runs beside an agent or without one, until "
+			"SIGINT; up\n"
+			"to 4 at a time. Where nobody listens events cost next to nothing, and "
+			"established\n"
+			"packets pay for none. What was lost is told once a second on standard "
+			"error.\n"
+			"\n"
+			"--pcap takes the packets of Services (Linux 6.6 and later), each with its "
+			"Service\n"
+			"in a comment: where they come in and where they leave, before and after\n"
+			"translation. --src and --dst are then addresses of either end. What "
+			"sockets are\n"
+			"given at connect() was never sent to a virtual address, and is not "
+			"written.\n",
+		.examples = "  shunt monitor\n"
+			    "  shunt monitor --event drop,reject -o json\n"
+			    "  shunt monitor --service shop/web --src 10.244.1.0/24\n"
+			    "  shunt monitor --pcap - | tcpdump -nr -\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_OUTPUT | OPTIONS_ENDS | OPTIONS_MONITOR,
+		.outputs = OUTPUTS_BENCH,
+		.needs = NEEDS_WRITE,
+		.run = monitor_run,
+	},
+	{
+		.name = "bench",
+		.args = "",
+		.summary = "measure what each path costs on this machine",
+		.text = "Runs the very programs that apply attaches, by BPF_PROG_TEST_RUN, over "
+			"Services,\n"
+			"flow tables and a network namespace made for that; nothing of this "
+			"machine is\n"
+			"touched, nothing is sent, no shunt has to run. Each row is a path of a "
+			"packet or\n"
+			"a system call: net ns for one (over a baseline that is measured beside "
+			"it), and\n"
+			"as a share of a look-up in a kernel hash map, measured in the same run. "
+			"Takes\n"
+			"about two minutes and 1 GiB of memory, less with --row or --flows.\n",
+		.examples = "  shunt bench\n"
+			    "  shunt bench --row 'xdp/ipv4/*' --runs 15\n"
+			    "  shunt bench --services 10000 -o json >bench.json\n",
+		.options = OPTIONS_OUTPUT | OPTIONS_BENCH,
+		.outputs = OUTPUTS_BENCH,
+		.needs = NEEDS_WRITE,
+		.run = bench_cmd_run,
+	},
+	{
+		.name = "status",
+		.args = "",
+		.summary = "is all in place: what is attached where, how, and how full",
+		.text = "Tells which instance is loaded, by which build, where its programs are "
+			"attached and\n"
+			"why not in a better mode, how full the maps are, whether an agent runs, "
+			"and what\n"
+			"it says of its last sync and of the API. Exit status 1 if nothing is "
+			"loaded.\n",
+		.examples = "  shunt status\n"
+			    "  shunt status -o json | jq .devices\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_OUTPUT,
+		.outputs = OUTPUTS_DOCUMENT,
+		.needs = NEEDS_READ,
+		.run = status_run,
+	},
+	{
+		.name = "doctor",
+		.args = "[[NAMESPACE/]SERVICE]",
+		.summary = "say what is wrong, how one can tell, and what to do",
+		.text = "Looks at the Services and at this node as an expert would: at objects, at "
+			"what is\n"
+			"in the kernel, at devices, sysctls and other programs' rules. Each "
+			"finding says\n"
+			"what is wrong, the evidence, and what to do. With -f it looks at "
+			"manifests alone\n"
+			"and needs no privilege; --node-name says for which Node (default the "
+			"first). The\n"
+			"objects of a cluster are nobody's to read here: hand them over by "
+			"kubectl. Exit\n"
+			"status 1 if there is an error or a warning; a note is neither.\n"
+			"\n"
+			"--remove-kube-proxy prints what removes the rules that kube-proxy left "
+			"in iptables,\n"
+			"nftables and IPVS, and nothing else; with --yes it removes them.\n",
+		.examples = "  shunt doctor\n"
+			    "  shunt doctor shop/web --src 203.0.113.9\n"
+			    "  shunt doctor -f examples/broken/selector.yaml\n"
+			    "  kubectl get services,endpointslices,pods,nodes -A -o yaml | shunt "
+			    "doctor -f -\n"
+			    "  shunt doctor --remove-kube-proxy --yes\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_FILES | OPTIONS_CONTROL |
+			   OPTIONS_OUTPUT | OPTIONS_DOCTOR,
+		.files_optional = true,
+		.outputs = OUTPUTS_DOCUMENT,
+		.needs = NEEDS_READ,
+		.words_max = 1,
+		.run = doctor_cmd_run,
+		.help = doctor_help,
+	},
+	{
+		.name = "completion",
+		.args = "bash|zsh|fish",
+		.summary = "print a shell's completion of shunt",
+		.text = "Completes verbs, options and their values, and, where shunt may read the "
+			"kernel,\n"
+			"the names of Services and namespaces. Packages and \"make install\" put "
+			"the scripts\n"
+			"where shells look for them.\n",
+		.examples = "  source <(shunt completion bash)\n"
+			    "  shunt completion fish >~/.config/fish/completions/shunt.fish\n",
+		.needs = NEEDS_NOTHING,
+		.words_max = 1,
+		.run = completion_run,
+	},
+	{
+		.name = "__complete",
+		.args = "-- WORD...",
+		.summary = "the candidates for the last word, for completion scripts",
+		.text = "",
+		.examples = "  shunt __complete -- get serv\n",
+		.hidden = true,
+		.needs = NEEDS_NOTHING,
+		.words_max = 1000,
+		.run = complete_run,
 	},
 	{
 		.name = "version",
@@ -212,7 +348,8 @@ const struct command *command_find(const char *name, struct err *err)
 	for (i = 0; i < commands_count(); i++) {
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
-		nearest_offer(&nearest, commands[i].name);
+		if (!commands[i].hidden)
+			nearest_offer(&nearest, commands[i].name);
 	}
 	(void)err_usage(err, -EINVAL, "unknown verb \"%.64s\"%s%s", name,
 			nearest_hint(&nearest, hint, sizeof(hint)),

@@ -6,7 +6,7 @@
 
 #include "util/nearest.h"
 
-static const struct resource resources[] = {
+const struct resource get_resources[] = {
 	{ .name = "services",
 	  .singular = "service",
 	  .aliases = { "service", "svc" },
@@ -36,8 +36,26 @@ static const struct resource resources[] = {
 	  .aliases = { "flow" },
 	  .summary = "connections by packets; of all namespaces, unless -n is given",
 	  .takes_service = true,
+	  .takes_ends = true,
 	  .listing = &flows_listing,
 	  .run = get_flows },
+	{ .name = "affinity",
+	  .singular = "affinity",
+	  .aliases = { "affinities", "aff" },
+	  .summary = "clients that stay with their backend; of all namespaces, unless -n is given",
+	  .takes_service = true,
+	  .takes_ends = true,
+	  .order = "client",
+	  .listing = &affinity_listing,
+	  .run = get_affinity },
+	{ .name = "maglev",
+	  .singular = "maglev",
+	  .aliases = { "tables", "table" },
+	  .summary = "the tables that backends are chosen from, and each one's share",
+	  .by_service = true,
+	  .takes_service = true,
+	  .listing = &maglev_listing,
+	  .run = get_maglev },
 	{ .name = "nodes",
 	  .singular = "node",
 	  .aliases = { "node", "no" },
@@ -54,7 +72,10 @@ static const struct resource resources[] = {
 	  .run = get_drops },
 };
 
-#define N_RESOURCES (sizeof(resources) / sizeof(resources[0]))
+size_t get_resources_count(void)
+{
+	return sizeof(get_resources) / sizeof(get_resources[0]);
+}
 
 static bool is_called(const struct resource *resource, const char *word, size_t len)
 {
@@ -70,7 +91,18 @@ static bool is_called(const struct resource *resource, const char *word, size_t 
 	return false;
 }
 
-static const struct resource *resource_find(const char *word, size_t len, struct err *err)
+const struct resource *get_resource_find(const char *word, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < get_resources_count(); i++) {
+		if (is_called(&get_resources[i], word, len))
+			return &get_resources[i];
+	}
+	return NULL;
+}
+
+static int unknown_resource(const char *word, size_t len, struct err *err)
 {
 	struct nearest nearest;
 	char typed[65], hint[96];
@@ -78,15 +110,11 @@ static const struct resource *resource_find(const char *word, size_t len, struct
 
 	(void)snprintf(typed, sizeof(typed), "%.*s", (int)(len < 64 ? len : 64), word);
 	nearest_init(&nearest, typed);
-	for (i = 0; i < N_RESOURCES; i++) {
-		if (is_called(&resources[i], word, len))
-			return &resources[i];
-		nearest_offer(&nearest, resources[i].name);
-	}
-	(void)err_usage(err, -EINVAL, "unknown resource \"%s\"%s%s", typed,
-			nearest_hint(&nearest, hint, sizeof(hint)),
-			nearest.best ? "" : "; \"shunt help get\" lists them");
-	return NULL;
+	for (i = 0; i < get_resources_count(); i++)
+		nearest_offer(&nearest, get_resources[i].name);
+	return err_usage(err, -EINVAL, "unknown resource \"%s\"%s%s", typed,
+			 nearest_hint(&nearest, hint, sizeof(hint)),
+			 nearest.best ? "" : "; \"shunt help get\" lists them");
 }
 
 /* The first word: RESOURCE, or RESOURCE/NAME, which leaves NAME in its place. */
@@ -97,11 +125,12 @@ static int take_resource(struct get *get, struct err *err)
 
 	if (!request->n_words)
 		return err_usage(err, -EINVAL,
-				 "get what? services, endpoints, backends, flows, nodes or drops");
+				 "get what? services, endpoints, backends, flows, affinity, "
+				 "maglev, nodes or drops");
 	len = strcspn(request->words[0], "/");
-	get->resource = resource_find(request->words[0], len, err);
+	get->resource = get_resource_find(request->words[0], len);
 	if (!get->resource)
-		return -EINVAL;
+		return unknown_resource(request->words[0], len, err);
 	if (request->words[0][len]) {
 		request->words[0] += len + 1;
 	} else {
@@ -124,11 +153,49 @@ static int refuse_narrowing(const struct get *get, struct err *err)
 				 resource->name);
 	if (request->service && !resource->takes_service)
 		return err_usage(err, -EINVAL, "get %s takes no --service", resource->name);
+	if (request->selector && !resource->takes_service)
+		return err_usage(err, -EINVAL, "get %s takes no --selector", resource->name);
+	if ((request->src || request->dst) && !resource->takes_ends)
+		return err_usage(err, -EINVAL, "get %s takes no --%s; flows and affinity do",
+				 resource->name, request->src ? "src" : "dst");
 	if (request->replies && resource->run != get_flows)
 		return err_usage(err, -EINVAL, "get %s takes no --replies", resource->name);
 	if (request->ns && request->all_namespaces)
 		return err_usage(err, -EINVAL, "give --namespace or --all-namespaces, not both");
 	return 0;
+}
+
+static int read_selection(struct get *get, struct err *err)
+{
+	const struct request *request = &get->inv->request;
+	const char *order = request->sort_by ? request->sort_by : get->resource->order;
+	int ret = 0;
+
+	if (request->selector)
+		ret = selector_parse(request->selector, get->inv->arena, &get->selector, err);
+	if (!ret && request->src)
+		ret = get_end_parse("src", request->src, &get->src, err);
+	if (!ret && request->dst)
+		ret = get_end_parse("dst", request->dst, &get->dst, err);
+	if (!ret && order)
+		ret = get_order_parse(get->resource->listing, order, &get->order, err);
+	get->sorted = order != NULL;
+	return ret;
+}
+
+static void set_filter(struct get *get)
+{
+	struct request *request = &get->inv->request;
+
+	if (request->service) {
+		request->words[0] = request->service;
+		request->n_words = 1;
+	}
+	get->filter.names = request->words;
+	get->filter.n_names = request->n_words;
+	get->filter.ns = request->ns;
+	if (!request->ns && !request->all_namespaces && get->resource->by_service)
+		get->filter.ns = "default";
 }
 
 static int get_init(struct get *get, struct invocation *inv, struct err *err)
@@ -140,22 +207,53 @@ static int get_init(struct get *get, struct invocation *inv, struct err *err)
 	ret = take_resource(get, err);
 	if (!ret)
 		ret = refuse_narrowing(get, err);
+	if (!ret)
+		ret = read_selection(get, err);
 	if (ret)
 		return ret;
-	if (request->service) {
-		request->words[0] = request->service;
-		request->n_words = 1;
-	}
-	get->filter.names = request->words;
-	get->filter.n_names = request->n_words;
-	get->filter.ns = request->ns;
-	if (!request->ns && !request->all_namespaces && get->resource->by_service)
-		get->filter.ns = "default";
+	set_filter(get);
 	get->name_seen = arena_array(inv->arena, request->n_words, sizeof(bool));
 	get->output = output_new(get->resource->listing, request->output, !get->filter.ns, stdout);
 	if (!get->name_seen || !get->output)
 		return err_system(err, -ENOMEM, "get %s", get->resource->name);
 	return 0;
+}
+
+/* ---- rows ------------------------------------------------------------------ */
+
+int get_row(struct get *get, const struct cell *cells)
+{
+	return get->rows ? rows_add(get->rows, cells) : output_row(get->output, cells);
+}
+
+int get_row_failed(const struct get *get, int ret, struct err *err)
+{
+	if (get->rows && ret == -E2BIG)
+		return err_system(err, ret,
+				  "get %s: more than %u rows (limit SH_ROWS_MAX) can't be sorted "
+				  "or watched; narrow the list, with --service for one",
+				  get->resource->name, SH_ROWS_MAX);
+	if (get->rows && ret == -ENOMEM)
+		return err_system(err, ret, "get %s: hold %zu rows, to sort or watch them",
+				  get->resource->name, rows_count(get->rows));
+	return err_output(err, ret);
+}
+
+bool get_wants_trees(const struct get *get)
+{
+	return output_wants_trees(get->output);
+}
+
+bool get_wants(const struct get *get, size_t column)
+{
+	return output_wants(get->output, column) || (get->sorted && get->order.column == column);
+}
+
+bool get_takes(const struct get *get, const struct sh_meta_service *service)
+{
+	if (!service)
+		return !get->filter.ns && !get->filter.n_names && !get->filter.chosen_only;
+	return inv_filter_takes(&get->filter, service);
 }
 
 void get_saw_service(struct get *get, const char *name)
@@ -174,7 +272,7 @@ int get_by_service(struct get *get,
 	size_t i, end;
 	int ret;
 
-	ret = inventory_load(&inv, get->dp, &get->filter, err);
+	ret = inventory_load_brief(&inv, get->dp, &get->filter, err);
 	if (ret)
 		return ret;
 	for (i = 0; !ret && i < inv.n_ports; i = end) {
@@ -183,7 +281,7 @@ int get_by_service(struct get *get,
 		ret = row(get, inv.ports + i, end - i);
 	}
 	inventory_done(&inv);
-	return ret ? err_output(err, ret) : 0;
+	return ret ? get_row_failed(get, ret, err) : 0;
 }
 
 /* "in namespace "x"", "in any namespace" */
@@ -230,14 +328,41 @@ static void report_empty(const struct get *get)
 		(void)fprintf(stderr, "No %s found.\n", get->resource->name);
 }
 
+int get_round(struct get *get, struct err *err)
+{
+	const struct request *request = &get->inv->request;
+	int ret;
+
+	ret = dataplane_open(&get->dp, DATAPLANE_READ, &get->inv->settings, err);
+	if (!ret && request->selector)
+		ret = get_choose(get, err);
+	if (!ret)
+		ret = get->resource->run(get, err);
+	if (!ret && get->rows && get->sorted)
+		rows_sort(get->rows, &get->order);
+	arena_free(get->chosen);
+	get->chosen = NULL;
+	dataplane_close(get->dp);
+	get->dp = NULL;
+	return ret;
+}
+
 static int get_list(struct get *get, struct err *err)
 {
 	int ret;
 
-	ret = get->resource->run(get, err);
+	if (get->sorted) {
+		get->rows = rows_new(get->resource->listing);
+		if (!get->rows)
+			return err_system(err, -ENOMEM, "get %s", get->resource->name);
+	}
+	ret = get_round(get, err);
 	if (ret)
 		return ret;
-	ret = output_finish(get->output);
+	if (get->rows)
+		ret = rows_write(get->rows, get->output);
+	if (!ret)
+		ret = output_finish(get->output);
 	if (ret)
 		return err_output(err, ret);
 	ret = report_missing(get, err);
@@ -255,10 +380,8 @@ int get_run(struct invocation *inv, struct err *err)
 	if (!ret)
 		ret = privilege_check(inv->command, err);
 	if (!ret)
-		ret = dataplane_open(&get.dp, DATAPLANE_READ, &inv->settings, err);
-	if (!ret)
-		ret = get_list(&get, err);
-	dataplane_close(get.dp);
+		ret = inv->request.watch ? get_watch(&get, err) : get_list(&get, err);
+	rows_free(get.rows);
 	output_free(get.output);
 	return ret;
 }
@@ -306,16 +429,16 @@ void get_help(struct invocation *inv)
 	size_t i, j;
 
 	say(inv, "\nResources:\n");
-	for (i = 0; i < N_RESOURCES; i++) {
+	for (i = 0; i < get_resources_count(); i++) {
 		char names[64];
-		int len = snprintf(names, sizeof(names), "%s", resources[i].name);
+		int len = snprintf(names, sizeof(names), "%s", get_resources[i].name);
 
-		for (j = 0; resources[i].aliases[j]; j++)
+		for (j = 0; get_resources[i].aliases[j]; j++)
 			len += snprintf(names + len, sizeof(names) - (size_t)len, ", %s",
-					resources[i].aliases[j]);
+					get_resources[i].aliases[j]);
 		say(inv, "  %-28s ", names);
-		help_wrapped(inv, resources[i].summary, 31);
+		help_wrapped(inv, get_resources[i].summary, 31);
 	}
-	for (i = 0; i < N_RESOURCES; i++)
-		help_fields(inv, &resources[i]);
+	for (i = 0; i < get_resources_count(); i++)
+		help_fields(inv, &get_resources[i]);
 }

@@ -4,6 +4,7 @@
 #define SHUNT_USER_GET_H
 
 #include "cmd/command.h"
+#include "cmd/get_select.h"
 #include "cmd/inventory.h"
 #include "dataplane/dataplane.h"
 #include "util/output.h"
@@ -14,7 +15,13 @@ struct get {
 	const struct resource *resource;
 	struct dataplane *dp;
 	struct output *output;
+	struct rows *rows; /* where rows go that are sorted or watched; NULL: they are streamed */
 	struct inv_filter filter;
+	struct selector selector; /* with --selector */
+	struct arena *chosen;	  /* memory of what it has chosen */
+	struct get_end src, dst;
+	bool sorted;
+	struct rows_order order;
 	bool *name_seen; /* for each name of the command line */
 };
 
@@ -24,10 +31,38 @@ struct resource {
 	const char *aliases[4]; /* kubectl's short ones; NULL-terminated */
 	const char *summary;
 	bool by_service;    /* names are those of Services; the default namespace is "default" */
-	bool takes_service; /* --service and -n narrow it */
+	bool takes_service; /* --service, --selector and -n narrow it */
+	bool takes_ends;    /* --src and --dst do */
+	const char *order;  /* a column that it is sorted by unless another is given; or NULL */
 	const struct listing *listing;
 	int (*run)(struct get *get, struct err *err);
 };
+
+extern const struct resource get_resources[];
+size_t get_resources_count(void);
+/* Of that name or alias, of which @len bytes count; or NULL. */
+const struct resource *get_resource_find(const char *word, size_t len);
+
+/* ---- for the resources -------------------------------------------------------- */
+
+/* As output_row(): write it, or hold it. */
+int get_row(struct get *get, const struct cell *cells);
+/* Explain what get_row() returned. @return @ret */
+int get_row_failed(const struct get *get, int ret, struct err *err);
+bool get_wants_trees(const struct get *get);
+/* Is the cell of @column looked at? The others may be left empty. */
+bool get_wants(const struct get *get, size_t column);
+/* Does the filter take what belongs to @service (NULL: to none that is known)? */
+bool get_takes(const struct get *get, const struct sh_meta_service *service);
+
+/* ---- for get.c ------------------------------------------------------------------ */
+
+/* Choose the Services that --selector takes, by the objects of the state folder. */
+int get_choose(struct get *get, struct err *err);
+/* List again and again, until SIGINT. */
+int get_watch(struct get *get, struct err *err);
+/* One round: open the instance, fill in get->rows or write. */
+int get_round(struct get *get, struct err *err);
 
 /* A Service of the filter was found: its name is no longer missing. */
 void get_saw_service(struct get *get, const char *name);
@@ -38,7 +73,7 @@ int get_by_service(struct get *get,
 		   struct err *err);
 
 extern const struct listing services_listing, endpoints_listing, backends_listing, flows_listing,
-	drops_listing, nodes_listing;
+	drops_listing, nodes_listing, affinity_listing, maglev_listing;
 
 int get_services(struct get *get, struct err *err);
 int get_endpoints(struct get *get, struct err *err);
@@ -46,6 +81,8 @@ int get_backends(struct get *get, struct err *err);
 int get_flows(struct get *get, struct err *err);
 int get_drops(struct get *get, struct err *err);
 int get_nodes(struct get *get, struct err *err);
+int get_affinity(struct get *get, struct err *err);
+int get_maglev(struct get *get, struct err *err);
 
 /* ---- cells ------------------------------------------------------------------ */
 
@@ -68,6 +105,8 @@ struct cell joined_cell(struct joined *joined);
 
 struct cell cell_text(const char *text);
 struct cell cell_number(uint64_t number);
+
+const char *algorithm_word(uint8_t algorithm); /* "maglev" */
 
 /* "shop/web:80", or "shop/web:http" where the port has a name. @return @buf */
 #define SERVICE_PORT_STRLEN (3 * SH_NAME_MAX + 8)

@@ -31,13 +31,14 @@ enum {
 };
 
 static const struct column columns[N_COLUMNS] = {
-	[NAMESPACE] = { "NAMESPACE", "namespace", COLUMN_TEXT, COLUMN_NAMESPACE, "" },
-	[SERVICE] = { "SERVICE", "service", COLUMN_TEXT, 0, "the Service's name" },
-	[PORT] = { "PORT", NULL, COLUMN_TEXT, 0, NULL },
-	[PORT_NAME] = { NULL, "portName", COLUMN_TEXT, 0, "of the Service's port, \"\" without" },
+	[NAMESPACE] = { "NAMESPACE", "namespace", COLUMN_TEXT, COLUMN_NAMESPACE | COLUMN_ID, "" },
+	[SERVICE] = { "SERVICE", "service", COLUMN_TEXT, COLUMN_ID, "the Service's name" },
+	[PORT] = { "PORT", NULL, COLUMN_TEXT, COLUMN_ID, NULL },
+	[PORT_NAME] = { NULL, "portName", COLUMN_TEXT, COLUMN_ID,
+			"of the Service's port, \"\" without" },
 	[PORT_NUMBER] = { NULL, "port", COLUMN_NUMBER, 0, "the Service's port" },
 	[PROTOCOL] = { NULL, "protocol", COLUMN_TEXT, 0, "TCP, UDP or SCTP" },
-	[ENDPOINT] = { "ADDRESS", NULL, COLUMN_TEXT, COLUMN_NAME, NULL },
+	[ENDPOINT] = { "ADDRESS", NULL, COLUMN_TEXT, COLUMN_NAME | COLUMN_ID, NULL },
 	[ADDRESS] = { NULL, "address", COLUMN_TEXT, 0, "of the endpoint" },
 	[TARGET_PORT] = { NULL, "targetPort", COLUMN_NUMBER, 0, "of the endpoint" },
 	[HERE] = { "HERE", "here", COLUMN_BOOL, 0, "is on this node" },
@@ -81,7 +82,7 @@ static int backend_row(struct get *get, const struct sh_meta_service *meta,
 	};
 
 	(void)snprintf(port, sizeof(port), "%u/%s", meta->port, proto_name(meta->proto));
-	return output_row(get->output, cells);
+	return get_row(get, cells);
 }
 
 static int port_rows(struct get *get, const struct inv_port *port)
@@ -107,19 +108,22 @@ int get_backends(struct get *get, struct err *err)
 	for (i = 0; !ret && i < inv.n_ports; i++)
 		ret = port_rows(get, inv.ports[i]);
 	inventory_done(&inv);
-	return ret ? err_output(err, ret) : 0;
+	return ret ? get_row_failed(get, ret, err) : 0;
 }
 
 /* ---- endpoints -------------------------------------------------------------- */
 
-enum { EP_NAMESPACE, EP_NAME, EP_SHORT, EP_ALL, N_EP_COLUMNS };
+enum { EP_NAMESPACE, EP_NAME, EP_SHORT, EP_ALL, EP_OTHERS, N_EP_COLUMNS };
 
 static const struct column endpoints_columns[N_EP_COLUMNS] = {
-	[EP_NAMESPACE] = { "NAMESPACE", "namespace", COLUMN_TEXT, COLUMN_NAMESPACE, "" },
-	[EP_NAME] = { "NAME", "name", COLUMN_TEXT, COLUMN_NAME, "the Service's" },
+	[EP_NAMESPACE] = { "NAMESPACE", "namespace", COLUMN_TEXT, COLUMN_NAMESPACE | COLUMN_ID,
+			   "" },
+	[EP_NAME] = { "NAME", "name", COLUMN_TEXT, COLUMN_NAME | COLUMN_ID, "the Service's" },
 	[EP_SHORT] = { "ENDPOINTS", NULL, COLUMN_TEXT, COLUMN_NARROW, NULL },
 	[EP_ALL] = { "ENDPOINTS", "endpoints", COLUMN_TREE, COLUMN_WIDE,
-		     "of {address, targetPort, port, protocol, here, state}" },
+		     "of {address, targetPort, port, protocol, here, state, pod, node}" },
+	[EP_OTHERS] = { "NOT-SERVING", "notServing", COLUMN_TREE, COLUMN_WIDE,
+			"of the same: those that get no new connections" },
 };
 
 const struct listing endpoints_listing = { "Endpoints", "endpoints", endpoints_columns,
@@ -129,7 +133,7 @@ const struct listing endpoints_listing = { "Endpoints", "endpoints", endpoints_c
 #define ENDPOINTS_SHOWN 3
 
 struct endpoints_row {
-	struct joined all;
+	struct joined all, others;
 	char few[ENDPOINTS_SHOWN * (ADDR_PORT_STRLEN + 1) + 32];
 	size_t n, few_len;
 	bool trees;
@@ -139,24 +143,38 @@ static json_t *endpoint_tree(const struct sh_meta_service *meta, const struct in
 {
 	char address[ADDR_STRLEN];
 
-	return json_pack("{s:s, s:i, s:i, s:s, s:b, s:s}", "address",
+	return json_pack("{s:s, s:i, s:i, s:s, s:b, s:s, s:s, s:s}", "address",
 			 addr_format(&backend->addr, address), "targetPort", ntohs(backend->port),
 			 "port", meta->port, "protocol", proto_name(meta->proto), "here",
-			 (backend->flags & SH_BE_LOCAL) != 0, "state", inv_backend_state(backend));
+			 (backend->flags & SH_BE_LOCAL) != 0, "state", inv_backend_state(backend),
+			 "pod", backend->pod, "node", backend->node);
+}
+
+/* "10.244.1.11:8080", and its condition where that is not what everybody expects */
+static void add_text(struct joined *joined, const char *endpoint, const struct inv_backend *backend)
+{
+	const char *state = inv_backend_state(backend);
+	char text[ADDR_PORT_STRLEN + 32];
+
+	if (!strcmp(state, "ready"))
+		(void)snprintf(text, sizeof(text), "%s", endpoint);
+	else
+		(void)snprintf(text, sizeof(text), "%s(%s)", endpoint, state);
+	joined_text(joined, text);
 }
 
 static void add_endpoint(struct endpoints_row *row, const struct sh_meta_service *meta,
 			 const struct inv_backend *backend)
 {
+	const bool serves = inv_backend_serves(backend);
+	struct joined *joined = serves ? &row->all : &row->others;
 	char text[ADDR_PORT_STRLEN];
 
-	if (!inv_backend_serves(backend))
-		return;
 	addr_port_format(&backend->addr, backend->port, text);
-	joined_text(&row->all, text);
+	add_text(joined, text, backend);
 	if (row->trees)
-		joined_tree(&row->all, endpoint_tree(meta, backend));
-	if (row->n++ < ENDPOINTS_SHOWN)
+		joined_tree(joined, endpoint_tree(meta, backend));
+	if (serves && row->n++ < ENDPOINTS_SHOWN)
 		row->few_len +=
 			(size_t)snprintf(row->few + row->few_len, sizeof(row->few) - row->few_len,
 					 "%s%s", row->few_len ? "," : "", text);
@@ -164,12 +182,13 @@ static void add_endpoint(struct endpoints_row *row, const struct sh_meta_service
 
 static int endpoints_row(struct get *get, struct inv_port *const *ports, size_t n_ports)
 {
-	struct endpoints_row row = { .trees = output_wants_trees(get->output) };
+	struct endpoints_row row = { .trees = get_wants_trees(get) };
 	struct cell cells[N_EP_COLUMNS];
 	size_t i, j;
 	int ret;
 
 	joined_init(&row.all, row.trees);
+	joined_init(&row.others, row.trees);
 	for (i = 0; i < n_ports; i++) {
 		for (j = 0; j < ports[i]->n_backends; j++)
 			add_endpoint(&row, &ports[i]->meta, &ports[i]->backends[j]);
@@ -177,7 +196,7 @@ static int endpoints_row(struct get *get, struct inv_port *const *ports, size_t 
 	if (row.n > ENDPOINTS_SHOWN)
 		(void)snprintf(row.few + row.few_len, sizeof(row.few) - row.few_len,
 			       " + %zu more...", row.n - ENDPOINTS_SHOWN);
-	if (row.all.failed) {
+	if (row.all.failed || row.others.failed) {
 		ret = -ENOMEM;
 		goto out;
 	}
@@ -185,9 +204,11 @@ static int endpoints_row(struct get *get, struct inv_port *const *ports, size_t 
 	cells[EP_NAME] = cell_text(ports[0]->meta.name);
 	cells[EP_SHORT] = cell_text(row.few);
 	cells[EP_ALL] = joined_cell(&row.all);
-	ret = output_row(get->output, cells);
+	cells[EP_OTHERS] = joined_cell(&row.others);
+	ret = get_row(get, cells);
 out:
 	joined_done(&row.all);
+	joined_done(&row.others);
 	return ret;
 }
 

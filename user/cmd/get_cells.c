@@ -70,16 +70,28 @@ struct cell cell_number(uint64_t number)
 	return (struct cell){ .number = number };
 }
 
+const char *algorithm_word(uint8_t algorithm)
+{
+	switch (algorithm) {
+	case SH_RANDOM:
+		return "random";
+	case SH_LEAST_CONN:
+		return "least-conn";
+	default:
+		return "maglev";
+	}
+}
+
+/* By hand: a list of flows has a million of them. */
 const char *service_port_format(const struct sh_meta_service *service,
 				char buf[static SERVICE_PORT_STRLEN])
 {
+	char *end = stpcpy(stpcpy(stpcpy(buf, service->ns), "/"), service->name);
+
 	if (service->port_name[0])
-		(void)snprintf(buf, SERVICE_PORT_STRLEN, "%s/%s:%s", service->ns, service->name,
-			       service->port_name);
-	else if (!service->port)
-		(void)snprintf(buf, SERVICE_PORT_STRLEN, "%s/%s", service->ns, service->name);
-	else
-		(void)snprintf(buf, SERVICE_PORT_STRLEN, "%s/%s:%u", service->ns, service->name,
+		(void)stpcpy(stpcpy(end, ":"), service->port_name);
+	else if (service->port)
+		(void)snprintf(end, SERVICE_PORT_STRLEN - (size_t)(end - buf), ":%u",
 			       service->port);
 	return buf;
 }

@@ -7,14 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Does the filter take what belongs to @service (NULL: to none that is known)? */
-static bool takes(const struct get *get, const struct sh_meta_service *service)
-{
-	if (!service)
-		return !get->filter.ns && !get->filter.n_names;
-	return inv_filter_takes(&get->filter, service);
-}
-
 /* ---- flows -------------------------------------------------------------------- */
 
 enum {
@@ -39,9 +31,10 @@ enum {
 
 static const struct column columns[N_COLUMNS] = {
 	[FLOW_NAME] = { NULL, NULL, COLUMN_TEXT, COLUMN_NAME, NULL },
-	[PROTOCOL] = { "PROTO", "protocol", COLUMN_TEXT, 0, "TCP, UDP or SCTP" },
-	[SOURCE] = { "SOURCE", "source", COLUMN_TEXT, 0, "ADDRESS:PORT as it is on the wire" },
-	[DESTINATION] = { "DESTINATION", "destination", COLUMN_TEXT, 0,
+	[PROTOCOL] = { "PROTO", "protocol", COLUMN_TEXT, COLUMN_ID, "TCP, UDP or SCTP" },
+	[SOURCE] = { "SOURCE", "source", COLUMN_TEXT, COLUMN_ID,
+		     "ADDRESS:PORT as it is on the wire" },
+	[DESTINATION] = { "DESTINATION", "destination", COLUMN_TEXT, COLUMN_ID,
 			  "ADDRESS:PORT as it is on the wire" },
 	[BACKEND] = { "BACKEND", "backend", COLUMN_TEXT, 0,
 		      "ADDRESS:PORT the destination becomes; of a reply: its source" },
@@ -53,7 +46,8 @@ static const struct column columns[N_COLUMNS] = {
 	[IDLE] = { "IDLE", "idle", COLUMN_AGE, 0, "since its last packet, to some 16" },
 	[PACKETS] = { "PACKETS", "packets", COLUMN_NUMBER, 0, "of this direction" },
 	[BYTES] = { "BYTES", "bytes", COLUMN_NUMBER, 0, "of this direction" },
-	[DIRECTION] = { "HOOK", "hook", COLUMN_TEXT, COLUMN_WIDE, "ingress or egress of an edge" },
+	[DIRECTION] = { "HOOK", "hook", COLUMN_TEXT, COLUMN_WIDE | COLUMN_ID,
+			"ingress or egress of an edge" },
 	[MASQUERADE] = { "MASQUERADED-AS", "masqueradedAs", COLUMN_TEXT, COLUMN_WIDE,
 			 "ADDRESS:PORT the client's becomes, or null" },
 	[REPLY] = { NULL, "reply", COLUMN_BOOL, 0, "true with --replies only" },
@@ -68,20 +62,36 @@ struct flow_texts {
 	char name[16 + 2 * ADDR_PORT_STRLEN];
 };
 
-static void fill_flow_texts(struct flow_texts *texts, const struct flow_view *flow)
+/* What no column wants is left out: a list has a million of them. */
+static void fill_flow_texts(const struct get *get, struct flow_texts *texts,
+			    const struct flow_view *flow)
 {
 	addr_port_format(&flow->saddr, flow->sport, texts->source);
 	addr_port_format(&flow->daddr, flow->dport, texts->destination);
 	/* A reply comes from the backend; only the forward direction is sent to it. */
 	if (flow->reply)
 		memcpy(texts->backend, texts->source, sizeof(texts->backend));
-	else
+	else if (get_wants(get, BACKEND))
 		addr_port_format(&flow->to_daddr, flow->to_dport, texts->backend);
-	addr_port_format(&flow->to_saddr, flow->to_sport, texts->masquerade);
-	if (flow->service)
+	if (get_wants(get, MASQUERADE))
+		addr_port_format(&flow->to_saddr, flow->to_sport, texts->masquerade);
+	if (flow->service && get_wants(get, SERVICE_PORT))
 		service_port_format(flow->service, texts->service);
-	(void)snprintf(texts->name, sizeof(texts->name), "%s/%s/%s", proto_name(flow->proto),
-		       texts->source, texts->destination);
+	if (get_wants(get, FLOW_NAME))
+		(void)snprintf(texts->name, sizeof(texts->name), "%s/%s/%s",
+			       proto_name(flow->proto), texts->source, texts->destination);
+}
+
+/* --src: who has connected. --dst: where to, or the backend that answers. */
+static bool ends_take(const struct get *get, const struct flow_view *flow)
+{
+	if (flow->reply)
+		return get_end_takes(&get->src, &flow->to_daddr, flow->to_dport) &&
+		       (get_end_takes(&get->dst, &flow->to_saddr, flow->to_sport) ||
+			get_end_takes(&get->dst, &flow->saddr, flow->sport));
+	return get_end_takes(&get->src, &flow->saddr, flow->sport) &&
+	       (get_end_takes(&get->dst, &flow->daddr, flow->dport) ||
+		get_end_takes(&get->dst, &flow->to_daddr, flow->to_dport));
 }
 
 static int flow_row(const struct flow_view *flow, void *arg)
@@ -92,26 +102,29 @@ static int flow_row(const struct flow_view *flow, void *arg)
 	struct flow_texts texts;
 	struct get *get = arg;
 
-	if ((flow->reply && !get->inv->request.replies) || !takes(get, service))
+	if ((flow->reply && !get->inv->request.replies) || !get_takes(get, service) ||
+	    !ends_take(get, flow))
 		return 0;
-	fill_flow_texts(&texts, flow);
-	cells[FLOW_NAME] = cell_text(texts.name);
+	fill_flow_texts(get, &texts, flow);
+	cells[FLOW_NAME] = cell_text(get_wants(get, FLOW_NAME) ? texts.name : NULL);
 	cells[PROTOCOL] = cell_text(proto_name(flow->proto));
 	cells[SOURCE] = cell_text(texts.source);
 	cells[DESTINATION] = cell_text(texts.destination);
-	cells[BACKEND] = cell_text(texts.backend);
+	cells[BACKEND] = cell_text(flow->reply || get_wants(get, BACKEND) ? texts.backend : NULL);
 	cells[NAMESPACE] = cell_text(service ? service->ns : NULL);
 	cells[SERVICE] = cell_text(service ? service->name : NULL);
-	cells[SERVICE_PORT] = cell_text(service ? texts.service : NULL);
+	cells[SERVICE_PORT] =
+		cell_text(service && get_wants(get, SERVICE_PORT) ? texts.service : NULL);
 	cells[PORT] = cell_number(service ? service->port : 0);
 	cells[STATE] = cell_text(flow_state_name(flow->state));
 	cells[IDLE] = cell_number(flow->idle_s);
 	cells[PACKETS] = cell_number(flow->packets);
 	cells[BYTES] = cell_number(flow->bytes);
 	cells[DIRECTION] = cell_text(flow->direction == SH_EGRESS ? "egress" : "ingress");
-	cells[MASQUERADE] = cell_text(masqueraded ? texts.masquerade : NULL);
+	cells[MASQUERADE] =
+		cell_text(masqueraded && get_wants(get, MASQUERADE) ? texts.masquerade : NULL);
 	cells[REPLY] = cell_number(flow->reply);
-	return output_row(get->output, cells);
+	return get_row(get, cells);
 }
 
 int get_flows(struct get *get, struct err *err)
@@ -119,7 +132,7 @@ int get_flows(struct get *get, struct err *err)
 	int ret = dataplane_flows(get->dp, flow_row, get, err);
 
 	/* Where the walk itself has failed it has said so. */
-	return ret && !err->msg[0] ? err_output(err, ret) : ret;
+	return ret && !err->msg[0] ? get_row_failed(get, ret, err) : ret;
 }
 
 /* ---- drops -------------------------------------------------------------------- */
@@ -137,10 +150,12 @@ enum {
 };
 
 static const struct column drop_columns[N_DROP_COLUMNS] = {
-	[DROP_REASON] = { "REASON", "reason", COLUMN_TEXT, COLUMN_NAME, "a word, as in events" },
-	[DROP_NAMESPACE] = { NULL, "namespace", COLUMN_TEXT, 0, "null where none was found yet" },
+	[DROP_REASON] = { "REASON", "reason", COLUMN_TEXT, COLUMN_NAME | COLUMN_ID,
+			  "a word, as in events" },
+	[DROP_NAMESPACE] = { NULL, "namespace", COLUMN_TEXT, COLUMN_ID,
+			     "null where none was found yet" },
 	[DROP_SERVICE] = { NULL, "service", COLUMN_TEXT, 0, "null where none was found yet" },
-	[DROP_SERVICE_PORT] = { "SERVICE", NULL, COLUMN_TEXT, 0, NULL },
+	[DROP_SERVICE_PORT] = { "SERVICE", NULL, COLUMN_TEXT, COLUMN_ID, NULL },
 	[DROP_PORT] = { NULL, "port", COLUMN_NUMBER, 0,
 			"the Service's port; 0: it has none such, or no Service was found" },
 	[DROP_PACKETS] = { "PACKETS", "packets", COLUMN_NUMBER, 0, "or connect() calls" },
@@ -178,7 +193,7 @@ static int drop_row(struct get *get, const struct drop *drop)
 		[DROP_MEANING] = cell_text(reason_text(drop->view.reason)),
 	};
 
-	return output_row(get->output, cells);
+	return get_row(get, cells);
 }
 
 static int take_drop(const struct drop_view *view, void *arg)
@@ -186,7 +201,7 @@ static int take_drop(const struct drop_view *view, void *arg)
 	struct drops *drops = arg;
 	struct drop *drop;
 
-	if (!takes(drops->get, view->service))
+	if (!get_takes(drops->get, view->service))
 		return 0;
 	if (drops->n == drops->cap) {
 		size_t cap = drops->cap ? drops->cap * 2 : 32;
@@ -254,7 +269,7 @@ int get_drops(struct get *get, struct err *err)
 	for (i = 0; !ret && i < drops.n; i++) {
 		ret = drop_row(get, &drops.v[i]);
 		if (ret)
-			ret = err_output(err, ret);
+			ret = get_row_failed(get, ret, err);
 	}
 	free(drops.v);
 	return ret;

@@ -9,15 +9,17 @@
 enum { ITEM, NAME, ROLE, ADDRESS, NODE_PORTS, TC, XDP, INDEX, MAC, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {
-	[ITEM] = { "ITEM", "item", COLUMN_TEXT, 0, "device or address" },
-	[NAME] = { "NAME", "name", COLUMN_TEXT, COLUMN_NAME, "of the device; or the address" },
+	[ITEM] = { "ITEM", "item", COLUMN_TEXT, COLUMN_ID, "device or address" },
+	[NAME] = { "NAME", "name", COLUMN_TEXT, COLUMN_NAME | COLUMN_ID,
+		   "of the device; or the address" },
 	[ROLE] = { "ROLE", "role", COLUMN_TEXT, 0, "of a device: uplink, workload or overlay" },
 	[ADDRESS] = { "MASQUERADES-AS", "masqueradesAs", COLUMN_TREE, 0, "of strings: a device's" },
 	[NODE_PORTS] = { "NODE-PORTS", "nodePorts", COLUMN_BOOL, 0,
 			 "of an address: nodePorts are served there" },
 	[TC] = { "TC", "tc", COLUMN_TEXT, 0, "of a device: tcx, clsact or null" },
 	[XDP] = { "XDP", "xdp", COLUMN_TEXT, 0, "of a device: native, generic or null" },
-	[INDEX] = { "IFINDEX", "ifindex", COLUMN_NUMBER, COLUMN_WIDE, "of a device, else 0" },
+	[INDEX] = { "IFINDEX", "ifindex", COLUMN_NUMBER, COLUMN_WIDE | COLUMN_ID,
+		    "of a device, else 0" },
 	[MAC] = { "MAC", "mac", COLUMN_TEXT, COLUMN_WIDE, "of a device" },
 };
 
@@ -59,7 +61,7 @@ static int device_row(struct get *get, const struct device_view *view)
 	char mac[18];
 	int ret;
 
-	joined_init(&addresses, output_wants_trees(get->output));
+	joined_init(&addresses, get_wants_trees(get));
 	add_address(&addresses, &view->device.addr4);
 	add_address(&addresses, &view->device.addr6);
 	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
@@ -72,7 +74,7 @@ static int device_row(struct get *get, const struct device_view *view)
 	cells[XDP] = cell_text(none_if_empty(view->xdp));
 	cells[INDEX] = cell_number(view->ifindex);
 	cells[MAC] = cell_text(mac);
-	ret = addresses.failed ? -ENOMEM : output_row(get->output, cells);
+	ret = addresses.failed ? -ENOMEM : get_row(get, cells);
 	joined_done(&addresses);
 	return ret;
 }
@@ -86,7 +88,7 @@ static int nodeaddr_row(struct get *get, const struct nodeaddr_view *view)
 		[NODE_PORTS] = cell_number(view->flags & SH_NODEADDR_NODE_PORTS),
 	};
 
-	return output_row(get->output, cells);
+	return get_row(get, cells);
 }
 
 /* The maps tell them in any order: gathered, to be shown in a steady one. */
@@ -168,7 +170,7 @@ int get_nodes(struct get *get, struct err *err)
 	for (i = 0; !ret && i < node->n_addrs; i++)
 		ret = nodeaddr_row(get, &node->addrs[i]);
 	if (ret)
-		ret = err_output(err, ret);
+		ret = get_row_failed(get, ret, err);
 out:
 	free(node);
 	return ret;

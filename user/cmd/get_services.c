@@ -28,8 +28,8 @@ enum {
 };
 
 static const struct column columns[N_COLUMNS] = {
-	[NAMESPACE] = { "NAMESPACE", "namespace", COLUMN_TEXT, COLUMN_NAMESPACE, "" },
-	[NAME] = { "NAME", "name", COLUMN_TEXT, COLUMN_NAME, "" },
+	[NAMESPACE] = { "NAMESPACE", "namespace", COLUMN_TEXT, COLUMN_NAMESPACE | COLUMN_ID, "" },
+	[NAME] = { "NAME", "name", COLUMN_TEXT, COLUMN_NAME | COLUMN_ID, "" },
 	[TYPE] = { "TYPE", "type", COLUMN_TEXT, 0, "ClusterIP, NodePort or LoadBalancer" },
 	[CLUSTER_IP] = { "CLUSTER-IP", NULL, COLUMN_TEXT, COLUMN_NARROW, NULL },
 	[CLUSTER_IPS] = { "CLUSTER-IP", "clusterIPs", COLUMN_TREE, COLUMN_WIDE, "of strings" },
@@ -60,18 +60,6 @@ struct row {
 	char first_ip[ADDR_STRLEN];
 	char endpoints[32], affinity[32];
 };
-
-static const char *algorithm_word(uint8_t algorithm)
-{
-	switch (algorithm) {
-	case SH_RANDOM:
-		return "random";
-	case SH_LEAST_CONN:
-		return "least-conn";
-	default:
-		return "maglev";
-	}
-}
 
 static const char *policy_word(bool local)
 {
@@ -238,7 +226,7 @@ static int put_row(struct get *get, struct row *row)
 
 	(void)snprintf(policy, sizeof(policy), "%s/%s", policy_word(meta->internal_local),
 		       policy_word(meta->external_local));
-	return output_row(get->output, cells);
+	return get_row(get, cells);
 }
 
 static void row_done(struct row *row)
@@ -255,7 +243,7 @@ static int service_row(struct get *get, struct inv_port *const *ports, size_t n_
 	struct row row = {
 		.ports = ports,
 		.n_ports = n_ports,
-		.trees = output_wants_trees(get->output),
+		.trees = get_wants_trees(get),
 	};
 	size_t i;
 	int ret;

@@ -73,8 +73,10 @@ static void print_all(struct invocation *inv)
 		 "Usage: shunt VERB [OPTIONS]\n"
 		 "\n"
 		 "Verbs:\n");
-	for (i = 0; i < commands_count(); i++)
-		say(inv, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	for (i = 0; i < commands_count(); i++) {
+		if (!commands[i].hidden)
+			say(inv, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	}
 	say(inv, "\n"
 		 "Exit status: 0 done; 1 the answer is no, or the input is wrong; 2 usage;\n"
 		 "3 the system refused. \"shunt help VERB\" explains a verb and its options.\n");

@@ -6,11 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+int inv_name_cmp(const void *a, const void *b)
+{
+	const struct inv_name *x = a, *y = b;
+	int cmp = strcmp(x->ns, y->ns);
+
+	return cmp ? cmp : strcmp(x->name, y->name);
+}
+
+static bool is_chosen(const struct inv_filter *filter, const struct sh_meta_service *service)
+{
+	const struct inv_name name = { service->ns, service->name };
+
+	return filter->n_chosen &&
+	       bsearch(&name, filter->chosen, filter->n_chosen, sizeof(name), inv_name_cmp) != NULL;
+}
+
 bool inv_filter_takes(const struct inv_filter *filter, const struct sh_meta_service *service)
 {
 	size_t i;
 
 	if (filter->ns && strcmp(filter->ns, service->ns) != 0)
+		return false;
+	if (filter->chosen_only && !is_chosen(filter, service))
 		return false;
 	for (i = 0; i < filter->n_names; i++) {
 		if (!strcmp(filter->names[i], service->name))
@@ -80,6 +98,9 @@ static int take_frontend(const struct frontend_view *view, void *arg)
 	if (!array)
 		return -ENOMEM;
 	port->frontends = array;
+	port->algorithm = view->value.algorithm;
+	port->cluster = view->value.cluster;
+	port->local = view->value.local;
 	array[port->n_frontends++] = (struct inv_frontend){
 		.kind = view->kind,
 		.addr = view->addr,
@@ -106,6 +127,7 @@ static int take_backend(const struct backend_view *view, void *arg)
 	port->backends = array;
 	array += port->n_backends;
 	*array = (struct inv_backend){
+		.id = backend->id,
 		.addr = backend->addr,
 		.port = backend->port,
 		.flags = backend->flags,
@@ -172,17 +194,21 @@ static int sort_ports(struct inventory *inv)
 	return 0;
 }
 
-int inventory_load(struct inventory *inv, struct dataplane *dp, const struct inv_filter *filter,
-		   struct err *err)
+typedef int inventory_backends(struct dataplane *dp,
+			       int (*each)(const struct backend_view *, void *), void *arg,
+			       struct err *err);
+
+static int load(struct inventory *inv, struct dataplane *dp, inventory_backends *backends,
+		struct err *err)
 {
 	int ret = -ENOMEM;
 
-	*inv = (struct inventory){ .filter = filter, .arena = arena_new() };
+	inv->arena = arena_new();
 	if (!inv->arena)
 		goto out;
 	ret = dataplane_frontends(dp, take_frontend, inv, err);
 	if (!ret)
-		ret = dataplane_backends(dp, take_backend, inv, err);
+		ret = backends(dp, take_backend, inv, err);
 	if (!ret)
 		ret = sort_ports(inv);
 out:
@@ -192,6 +218,20 @@ out:
 	if (ret)
 		inventory_done(inv);
 	return ret;
+}
+
+int inventory_load(struct inventory *inv, struct dataplane *dp, const struct inv_filter *filter,
+		   struct err *err)
+{
+	*inv = (struct inventory){ .filter = filter };
+	return load(inv, dp, dataplane_backends, err);
+}
+
+int inventory_load_brief(struct inventory *inv, struct dataplane *dp,
+			 const struct inv_filter *filter, struct err *err)
+{
+	*inv = (struct inventory){ .filter = filter };
+	return load(inv, dp, dataplane_endpoints, err);
 }
 
 void inventory_done(struct inventory *inv)

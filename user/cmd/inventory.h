@@ -20,6 +20,7 @@ struct inv_frontend {
 };
 
 struct inv_backend {
+	uint32_t id;
 	struct sh_addr addr;
 	__be16 port;
 	uint16_t flags; /* enum sh_backend_flags */
@@ -37,7 +38,13 @@ struct inv_port {
 	size_t n_frontends, cap_frontends;
 	struct inv_backend *backends; /* by address and port */
 	size_t n_backends, cap_backends;
+	uint8_t algorithm;		/* enum sh_algorithm; of its frontends, as these: */
+	struct sh_table cluster, local; /* where it selects */
 	UT_hash_handle hh;
+};
+
+struct inv_name {
+	const char *ns, *name;
 };
 
 /* Which Services; NULL and 0: all. */
@@ -45,7 +52,12 @@ struct inv_filter {
 	const char *ns;
 	const char *const *names;
 	size_t n_names;
+	/* By their labels. */
+	bool chosen_only;
+	const struct inv_name *chosen; /* sorted */
+	size_t n_chosen;
 };
+int inv_name_cmp(const void *a, const void *b);
 bool inv_filter_takes(const struct inv_filter *filter, const struct sh_meta_service *service);
 
 struct inventory {
@@ -59,6 +71,9 @@ struct inventory {
 /* @return 0 (inventory_done() it) or a negative errno */
 int inventory_load(struct inventory *inv, struct dataplane *dp, const struct inv_filter *filter,
 		   struct err *err);
+/* The same; backends' packets and bytes are those of flows that have ended. */
+int inventory_load_brief(struct inventory *inv, struct dataplane *dp,
+			 const struct inv_filter *filter, struct err *err);
 void inventory_done(struct inventory *inv);
 
 /* Ports [@from, the result) are those of one Service. */

@@ -124,6 +124,16 @@ static int set_file(const struct option_call *call, struct err *err)
 	return 0;
 }
 
+static int set_row(const struct option_call *call, struct err *err)
+{
+	struct request *request = call->input->request;
+
+	if (!*call->value)
+		return err_usage(err, -EINVAL, "--%s: the pattern is empty", call->option->name);
+	request->rows[request->n_rows++] = call->value;
+	return 0;
+}
+
 /*
  * Take the next value off a list with commas. @return its copy in the arena,
  * NULL at the end and where memory is out (*ret says which).
@@ -350,12 +360,20 @@ const struct option options[] = {
 	{ "filename", 'f', "FILE|DIR|-", OPTIONS_FILES, .set = set_file, REQUEST(files),
 	  .help = "manifests: a file, the *.yaml, *.yml and *.json of a folder, or standard "
 		  "input; may be repeated" },
-	{ "namespace", 'n', "NAME", OPTIONS_SCOPE, .set = set_text, REQUEST(ns),
-	  .help = "only what belongs to this namespace" },
-	{ "all-namespaces", 'A', NULL, OPTIONS_SCOPE, .set = set_flag, REQUEST(all_namespaces),
-	  .help = "what belongs to any namespace" },
-	{ "service", 0, "NAME", OPTIONS_SCOPE, .set = set_text, REQUEST(service),
+	{ "namespace", 'n', "NAME", OPTIONS_SCOPE | OPTIONS_DOCTOR | OPTIONS_MONITOR,
+	  .set = set_text, REQUEST(ns), .help = "only what belongs to this namespace" },
+	{ "all-namespaces", 'A', NULL, OPTIONS_SCOPE | OPTIONS_MONITOR, .set = set_flag,
+	  REQUEST(all_namespaces), .help = "what belongs to any namespace" },
+	{ "service", 0, "NAME", OPTIONS_SCOPE | OPTIONS_MONITOR, .set = set_text, REQUEST(service),
 	  .help = "only what belongs to the Service of this name" },
+	{ "selector", 'l', "LABELS", OPTIONS_LIST, .set = set_text, REQUEST(selector),
+	  .help = "only Services with these labels: app=web,tier!=db,env in (a,b),!old; known of "
+		  "manifests, not of a cluster's" },
+	{ "sort-by", 0, "COLUMN", OPTIONS_LIST, .set = set_text, REQUEST(sort_by),
+	  .help = "by any column; numbers descend, unless it is +COLUMN, and texts ascend, unless "
+		  "it is -COLUMN" },
+	{ "watch", 'w', NULL, OPTIONS_LIST, .set = set_flag, REQUEST(watch),
+	  .help = "again every second: on a terminal the whole list, else what has changed" },
 	{ "replies", 0, NULL, OPTIONS_SCOPE, .set = set_flag, REQUEST(replies),
 	  .help = "flows: the entries of the reply direction too" },
 	{ "output", 'o', "FORMAT", OPTIONS_OUTPUT, .set = set_output, REQUEST(output),
@@ -367,12 +385,50 @@ const struct option options[] = {
 	  .words = from_words,
 	  .help = "who connects: a pod of this node, a process of the node itself, or somebody "
 		  "outside" },
-	{ "src", 0, "IP[:PORT]", OPTIONS_TRACE, .set = set_text, REQUEST(src),
-	  .help = "the client's address; may be left out with --from node" },
-	{ "dst", 0, "IP:PORT", OPTIONS_TRACE, .set = set_text, REQUEST(dst),
-	  .help = "where it connects to" },
+	{ "src", 0, "IP[:PORT]", OPTIONS_ENDS | OPTIONS_DOCTOR, .set = set_text, REQUEST(src),
+	  .help = "the client's address; may be left out with --from node; of a list: or its "
+		  "network" },
+	{ "dst", 0, "IP:PORT", OPTIONS_ENDS, .set = set_text, REQUEST(dst),
+	  .help = "where it connects to; of a list: or its address, its network, or the "
+		  "backend's" },
 	{ "proto", 0, "tcp|udp", OPTIONS_TRACE, .set = set_word, REQUEST(proto),
 	  .words = proto_words, .help = "by which protocol (default tcp)" },
+	{ "services", 0, "N", OPTIONS_BENCH, .set = set_number, REQUEST(bench.services), .min = 1,
+	  .max = SH_BENCH_SERVICES_MAX, .help = "how many Services are published (default 1000)" },
+	{ "endpoints", 0, "N", OPTIONS_BENCH, .set = set_number, REQUEST(bench.endpoints), .min = 2,
+	  .max = SH_BENCH_ENDPOINTS_MAX,
+	  .help = "endpoints of each, half of them on this node (default 10)" },
+	{ "flows", 0, "N", OPTIONS_BENCH, .set = set_number, REQUEST(bench.flows),
+	  .min = SH_BENCH_FLOWS_MIN, .max = SH_BENCH_FLOWS_MAX,
+	  .help = "random flows of the rows with the most; others have a sixteenth of it "
+		  "(default 1048576)" },
+	{ "runs", 0, "N", OPTIONS_BENCH, .set = set_number, REQUEST(bench.runs), .min = 7,
+	  .max = SH_BENCH_RUNS_MAX, .help = "how often each row is measured (default 7)" },
+	{ "row", 0, "PATTERN", OPTIONS_BENCH, .set = set_row, REQUEST(rows),
+	  .help = "only rows of such a name, a shell pattern; also \"programs\" and \"memory\"; "
+		  "may be repeated" },
+	{ "event", 0, "EVENT,...", OPTIONS_MONITOR, .set = set_text, REQUEST(events),
+	  .help = "only these: new, closed, drop, reject, affinity, publish" },
+	{ "reason", 0, "REASON,...", OPTIONS_MONITOR, .set = set_text, REQUEST(reasons),
+	  .help = "only drops and rejects for these reasons, in the words of \"get drops\"" },
+	{ "pcap", 0, "FILE|-", OPTIONS_MONITOR, .set = set_text, REQUEST(pcap),
+	  .help = "write the packets of Services, before and after translation, as pcapng; on "
+		  "standard output (-) with no lines beside them" },
+	{ "snaplen", 0, "BYTES", OPTIONS_MONITOR, .set = set_number, REQUEST(snaplen),
+	  .min = SH_SNAPLEN_MIN, .max = SH_SNAPLEN_MAX,
+	  .help = "of each packet, for --pcap (default 256)" },
+	{ "rate", 0, "N", OPTIONS_MONITOR, .set = set_number, REQUEST(rate), .min = 1,
+	  .max = SH_EVENT_RATE_MAX,
+	  .help = "the most events a second that each CPU tells; the others are counted as lost "
+		  "(default 10000)" },
+	{ "count", 0, "N", OPTIONS_MONITOR, .set = set_number, REQUEST(count), .min = 1,
+	  .max = UINT32_MAX, .help = "end after so many events, or with --pcap packets" },
+	{ "duration", 0, "SECONDS", OPTIONS_MONITOR, .set = set_number, REQUEST(duration), .min = 1,
+	  .max = 31536000, .help = "end after so long" },
+	{ "remove-kube-proxy", 0, NULL, OPTIONS_DOCTOR, .set = set_flag, REQUEST(remove_kube_proxy),
+	  .help = "print what removes the rules that kube-proxy left; with --yes remove them" },
+	{ "yes", 0, NULL, OPTIONS_DOCTOR, .set = set_flag, REQUEST(yes),
+	  .help = "do it, instead of printing what would be done" },
 	{ "bpffs", 0, "DIR", OPTIONS_INSTANCE, .set = set_text, SETTINGS(bpffs),
 	  .help = "where the instance is pinned, on a BPF file system (default "
 		  "/sys/fs/bpf/shunt)" },
@@ -396,11 +452,11 @@ const struct option options[] = {
 	  .reloadable = true,
 	  .help = "answer pings of ClusterIPs and load-balancer addresses that have an endpoint "
 		  "(default true)" },
-	{ "devices", 0, "PATTERN,...", OPTIONS_DATAPATH, .set = set_devices, SETTINGS(devices),
-	  .reloadable = true,
+	{ "devices", 0, "PATTERN,...", OPTIONS_DATAPATH | OPTIONS_DOCTOR, .set = set_devices,
+	  SETTINGS(devices), .reloadable = true,
 	  .help = "uplinks, as shell patterns (default those with a default route)" },
-	{ "workload-devices", 0, "PATTERN,...", OPTIONS_DATAPATH, .set = set_workload_devices,
-	  SETTINGS(workload_devices), .reloadable = true,
+	{ "workload-devices", 0, "PATTERN,...", OPTIONS_DATAPATH | OPTIONS_DOCTOR,
+	  .set = set_workload_devices, SETTINGS(workload_devices), .reloadable = true,
 	  .help = "pods' devices, as shell patterns (default all veths)" },
 	{ "cgroup", 0, "DIR", OPTIONS_DATAPATH, .set = set_text, SETTINGS(cgroup),
 	  .help = "the cgroup v2 whose sockets are served (default the root)" },
@@ -661,7 +717,8 @@ int options_parse(struct option_input *input, int argc, char **argv, struct err 
 
 	request->words = arena_array(input->arena, (size_t)argc, sizeof(char *));
 	request->files = arena_array(input->arena, (size_t)argc, sizeof(char *));
-	if (!request->words || !request->files)
+	request->rows = arena_array(input->arena, (size_t)argc, sizeof(char *));
+	if (!request->words || !request->files || !request->rows)
 		return err_system(err, -ENOMEM, "read the command line");
 	return parse_arguments(input, &walk, err);
 }

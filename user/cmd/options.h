@@ -19,17 +19,22 @@
 
 /* Which verbs take an option: a command's mask names its groups. */
 enum option_group {
-	OPTIONS_HELP = 0x1,	 /* --help: all verbs */
-	OPTIONS_INSTANCE = 0x2,	 /* --bpffs */
-	OPTIONS_STATE = 0x4,	 /* --state */
-	OPTIONS_FILES = 0x8,	 /* -f */
-	OPTIONS_OUTPUT = 0x10,	 /* -o */
-	OPTIONS_SCOPE = 0x20,	 /* -n, -A, --service, --replies */
-	OPTIONS_CONTROL = 0x40,	 /* node, CIDRs: what resolving depends on */
-	OPTIONS_DATAPATH = 0x80, /* devices, modes, sizes */
-	OPTIONS_TEST = 0x100,	 /* --hook */
-	OPTIONS_TRACE = 0x200,	 /* --from, --src, --dst, --proto */
-	OPTIONS_AGENT = 0x400,	 /* sources, configuration file, servers */
+	OPTIONS_HELP = 0x1,	   /* --help: all verbs */
+	OPTIONS_INSTANCE = 0x2,	   /* --bpffs */
+	OPTIONS_STATE = 0x4,	   /* --state */
+	OPTIONS_FILES = 0x8,	   /* -f */
+	OPTIONS_OUTPUT = 0x10,	   /* -o */
+	OPTIONS_SCOPE = 0x20,	   /* -n, -A, --service, --replies */
+	OPTIONS_LIST = 0x10000,	   /* -l, --sort-by, -w */
+	OPTIONS_ENDS = 0x20000,	   /* --src, --dst */
+	OPTIONS_CONTROL = 0x40,	   /* node, CIDRs: what resolving depends on */
+	OPTIONS_DATAPATH = 0x80,   /* devices, modes, sizes */
+	OPTIONS_TEST = 0x100,	   /* --hook */
+	OPTIONS_TRACE = 0x200,	   /* --from, --proto */
+	OPTIONS_AGENT = 0x400,	   /* sources, configuration file, servers */
+	OPTIONS_BENCH = 0x800,	   /* sizes, --runs, --row */
+	OPTIONS_DOCTOR = 0x40000,  /* -n, --src, devices, --remove-kube-proxy, --yes */
+	OPTIONS_MONITOR = 0x80000, /* -n, -A, --service, --event, --reason, --pcap, ... */
 };
 
 /* All that the agent takes, and so what its configuration file may say. */
@@ -47,17 +52,27 @@ struct request {
 	size_t n_files;
 	const char *service; /* NULL: not given */
 	bool replies;
+	const char *selector, *sort_by; /* NULL: not given */
+	bool watch;
+	bool remove_kube_proxy, yes;
 	unsigned int hooks; /* a mask of 1u << enum ptest_hook; 0: not given */
 	bool from_given;
 	unsigned int from;     /* enum ptest_from */
 	const char *src, *dst; /* NULL: not given */
 	unsigned int proto;    /* IPPROTO_*; 0: not given */
-	const char **words;    /* verb, resource, names */
+	struct {	       /* of bench; 0: not given */
+		uint32_t services, endpoints, flows, runs;
+	} bench;
+	const char *events, *reasons, *pcap;	 /* of monitor; NULL: not given */
+	uint32_t snaplen, rate, count, duration; /* 0: not given */
+	const char **rows;			 /* patterns of row names */
+	size_t n_rows;
+	const char **words; /* verb, resource, names */
 	size_t n_words;
 };
 
 /* The longest command line is no matter: only one text per option is kept. */
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 struct option_input {
 	struct settings *settings;
@@ -77,7 +92,7 @@ struct option {
 	const char *name;   /* without the dashes */
 	char letter;	    /* 0: none */
 	const char *arg;    /* as --help shows it; NULL: a flag, which takes =true or =false */
-	unsigned int group; /* enum option_group, one bit */
+	unsigned int group; /* enum option_group */
 	bool in_request;    /* fills in struct request, not struct settings */
 	bool reloadable;    /* a running agent can take another value over */
 	int (*set)(const struct option_call *call, struct err *err);

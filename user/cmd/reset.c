@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "dataplane/dataplane.h"
+#include "source/agent_file.h"
 #include "source/store.h"
 
 /* Pins may be there, though broken; state may outlive them (a reboot), or the other way round. */
@@ -30,7 +31,9 @@ int reset_run(struct invocation *inv, struct err *err)
 		return ret;
 	if (pins)
 		say(inv, "kernel: removed programs, maps and links of %s\n", settings->bpffs);
-	ret = store_remove(settings->state, err);
+	ret = agent_file_remove(settings->state, err);
+	if (!ret)
+		ret = store_remove(settings->state, err);
 	if (ret)
 		return ret;
 	if (state)

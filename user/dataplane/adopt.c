@@ -264,8 +264,10 @@ static int adopt_tables(struct publisher *publisher, const struct by_id *by_id)
 		service = by_id->v[id].service;
 		if (!service)
 			continue;
-		service->cluster_members =
-			members_hash(service->backends, service->n_backends, SH_BE_IN_CLUSTER);
+		/* Without a table, as after a change of its layout, it is to be made. */
+		if (service->cluster.size)
+			service->cluster_members = members_hash(
+				service->backends, service->n_backends, SH_BE_IN_CLUSTER);
 		service->local_members =
 			members_hash(service->backends, service->n_backends, SH_BE_IN_LOCAL);
 	}

@@ -26,6 +26,7 @@
 #include "dataplane/clsact.h"
 #include "dataplane/internal.h"
 #include "dataplane/link.h"
+#include "dataplane/migrate.h"
 #include "dataplane/sysctl.h"
 
 /* Since Linux 6.6; Linux 6.1's headers don't have them. */
@@ -180,37 +181,59 @@ static int remove_devices(const struct attachment *a, struct err *err)
 
 /* ---- TC --------------------------------------------------------------------- */
 
-static int attach_tcx(const struct attachment *a, const struct edge *edge)
+/* One side of a device; behind: after the old programs, until they go. */
+static int attach_tcx_side(const struct attachment *a, const struct edge *edge, bool ingress,
+			   bool behind)
 {
 	const struct dataplane *dp = a->dp;
-	char path[PIN_PATH_MAX];
+	const uint32_t ifindex = edge->dev->ifindex;
+	char path[PIN_PATH_MAX], next[PIN_PATH_MAX];
 	struct link_want want = {
-		.path = path,
-		.prog_fd = dp->prog_fd[DP_PROG_INGRESS],
-		.target = (int)edge->dev->ifindex,
-		.target_id = edge->dev->ifindex,
-		.type = ATTACH_TCX_INGRESS,
+		.path = behind ? next : path,
+		.prog_fd = dp->prog_fd[ingress ? DP_PROG_INGRESS : DP_PROG_EGRESS],
+		.target = (int)ifindex,
+		.target_id = ifindex,
+		.type = ingress ? ATTACH_TCX_INGRESS : ATTACH_TCX_EGRESS,
+		.after = behind ? path : NULL,
 	};
-	int ret;
+	int ret = -ENOENT;
 
-	device_pin(path, dp->dir, "ingress", edge->dev->ifindex);
-	ret = link_ensure(&want);
-	if (ret)
-		return ret;
-	device_pin(path, dp->dir, "egress", edge->dev->ifindex);
-	want.prog_fd = dp->prog_fd[DP_PROG_EGRESS];
-	want.type = ATTACH_TCX_EGRESS;
-	return link_ensure(&want);
+	device_pin(path, dp->dir, ingress ? "ingress" : "egress", ifindex);
+	device_pin(next, dp->dir, ingress ? NEXT_PREFIX "ingress" : NEXT_PREFIX "egress", ifindex);
+	/* The kernel takes a program once for a hook: the link behind stays, the other one goes. */
+	if (dp->migration && !behind && link_is_on(next, ifindex))
+		ret = link_replace(next, path);
+	return ret == -ENOENT ? link_ensure(&want) : ret;
 }
 
-static int attach_tc(const struct attachment *a, const struct edge *edge, struct err *err)
+static int attach_tcx(const struct attachment *a, const struct edge *edge, bool behind)
 {
-	int ret = attach_tcx(a, edge);
+	int ret = attach_tcx_side(a, edge, true, behind);
+
+	return ret ? ret : attach_tcx_side(a, edge, false, behind);
+}
+
+static int attach_clsact(const struct attachment *a, const struct edge *edge, bool behind)
+{
+	const int ingress = a->dp->prog_fd[DP_PROG_INGRESS],
+		  egress = a->dp->prog_fd[DP_PROG_EGRESS];
+	uint32_t ifindex = edge->dev->ifindex;
+	int ret;
+
+	if (behind)
+		return clsact_attach_behind(ifindex, ingress, egress);
+	ret = clsact_attach(ifindex, ingress, egress);
+	return ret || !a->dp->migration ? ret : clsact_detach_behind(ifindex);
+}
+
+static int attach_tc(const struct attachment *a, const struct edge *edge, bool behind,
+		     struct err *err)
+{
+	int ret = attach_tcx(a, edge, behind);
 
 	/* How a kernel before 6.6 answers to an attach type that it doesn't know. */
 	if (ret == -EINVAL || ret == -EOPNOTSUPP)
-		ret = clsact_attach(edge->dev->ifindex, a->dp->prog_fd[DP_PROG_INGRESS],
-				    a->dp->prog_fd[DP_PROG_EGRESS]);
+		ret = attach_clsact(a, edge, behind);
 	if (ret && ret != -ENODEV)
 		return err_system(err, ret, "attach shunt_ingress and shunt_egress to %s",
 				  edge->dev->name);
@@ -404,7 +427,7 @@ static int attach_edges(const struct attachment *a, struct err *err)
 	int ret;
 
 	for (size_t i = 0; i < a->n; i++) {
-		ret = attach_tc(a, &a->edges[i], err);
+		ret = attach_tc(a, &a->edges[i], false, err);
 		if (!ret)
 			ret = attach_xdp(a, &a->edges[i], err);
 		/* Pods come and go: one that went since the list was read is no failure. */
@@ -427,21 +450,27 @@ static bool is_cgroup_prog(int prog)
 	return prog != DP_PROG_XDP && prog != DP_PROG_INGRESS && prog != DP_PROG_EGRESS;
 }
 
-static int attach_cgroup_progs(const struct attachment *a, int cgroup_fd, uint64_t cgroup_id,
+static int attach_cgroup_progs(const struct attachment *a, int cgroup_fd, bool behind,
 			       struct err *err)
 {
-	char path[PIN_PATH_MAX];
+	char path[PIN_PATH_MAX], name[64];
+	struct stat st;
 	int ret;
 
+	/* The kernel's id of a cgroup is its directory's inode. */
+	if (fstat(cgroup_fd, &st))
+		return err_system(err, -errno, "cannot look at the cgroup");
 	for (int prog = 0; prog < DP_PROG_COUNT; prog++) {
 		if (!is_cgroup_prog(prog))
 			continue;
-		prog_pin(path, a->dp->dir, dp_prog_names[prog]);
+		(void)snprintf(name, sizeof(name), "%s%s", behind ? NEXT_PREFIX : "",
+			       dp_prog_names[prog]);
+		prog_pin(path, a->dp->dir, name);
 		ret = link_ensure(&(struct link_want){
 			.path = path,
 			.prog_fd = a->dp->prog_fd[prog],
 			.target = cgroup_fd,
-			.target_id = cgroup_id,
+			.target_id = st.st_ino,
 			.type = cgroup_types[prog],
 		});
 		if (ret)
@@ -452,9 +481,8 @@ static int attach_cgroup_progs(const struct attachment *a, int cgroup_fd, uint64
 	return 0;
 }
 
-static int attach_cgroup(const struct attachment *a, struct err *err)
+static int attach_cgroup(const struct attachment *a, bool behind, struct err *err)
 {
-	struct stat st;
 	int fd = -1, ret;
 
 	if (a->settings->socket_lb == SH_SOCKET_LB_OFF)
@@ -462,13 +490,32 @@ static int attach_cgroup(const struct attachment *a, struct err *err)
 	ret = cgroup_open(a->settings->cgroup, &fd, err);
 	if (ret)
 		return ret;
-	/* The kernel's id of a cgroup is its directory's inode. */
-	if (fstat(fd, &st))
-		ret = err_system(err, -errno, "cannot look at the cgroup");
-	else
-		ret = attach_cgroup_progs(a, fd, st.st_ino, err);
+	ret = attach_cgroup_progs(a, fd, behind, err);
 	(void)close(fd);
 	return ret;
+}
+
+/* ---- other maps than those of the programs that are attached ------------------ */
+
+/*
+ * New programs behind the old ones, on every hook that takes more than one. What XDP doesn't
+ * know it leaves to TC. Then all that is new is theirs.
+ */
+static int attach_behind(const struct attachment *a, struct err *err)
+{
+	int ret;
+
+	if (!a->dp->migration || migrate_has_left(a->dp))
+		return 0;
+	ret = migrate_prepare(a->dp, err);
+	for (size_t i = 0; i < a->n && !ret; i++) {
+		ret = attach_tc(a, &a->edges[i], true, err);
+		if (ret == -ENODEV)
+			ret = 0;
+	}
+	if (!ret)
+		ret = attach_cgroup(a, true, err);
+	return ret ? ret : migrate_hand_over(a->dp, err);
 }
 
 /* ---- what is no longer wanted ----------------------------------------------- */
@@ -480,6 +527,9 @@ static bool is_wanted(const struct attachment *a, const char *pin)
 	if (sscanf(pin, "ingress_%u", &ifindex) == 1 || sscanf(pin, "egress_%u", &ifindex) == 1 ||
 	    sscanf(pin, "xdp_%u", &ifindex) == 1)
 		return edge_find(a, ifindex);
+	/* What stood behind others, which are gone. */
+	if (!strncmp(pin, NEXT_PREFIX, strlen(NEXT_PREFIX)))
+		return false;
 	/* What isn't ours by its name is nobody's to remove here. */
 	return strncmp(pin, "shunt_", 6) != 0 || a->settings->socket_lb != SH_SOCKET_LB_OFF;
 }
@@ -554,13 +604,19 @@ static int attach_all(struct attachment *a, struct err *err)
 	if (!ret)
 		ret = write_devices(a, err);
 	if (!ret)
+		ret = attach_behind(a, err);
+	if (!ret)
 		ret = attach_edges(a, err);
 	if (!ret)
-		ret = attach_cgroup(a, err);
+		ret = attach_cgroup(a, false, err);
+	if (!ret && a->dp->migration)
+		ret = migrate_leave(a->dp, err);
 	if (!ret)
 		ret = drop_links(a, err);
 	if (!ret)
 		ret = drop_filters(a, err);
+	if (!ret && a->dp->migration)
+		ret = migrate_finish(a->dp, err);
 	return ret ? ret : remove_devices(a, err);
 }
 
@@ -571,6 +627,9 @@ int dataplane_attach(struct dataplane *dp, const struct settings *settings, stru
 
 	if (dp->mode != DATAPLANE_WRITE)
 		return err_system(err, -EPERM, "attach to devices without holding %s", dp->dir);
+	/* The programs that are there serve until these maps say what to do. */
+	if (dp->needs_publish)
+		return 0;
 	ret = netdev_list(&a.list, err);
 	if (!ret)
 		ret = attach_all(&a, err);

@@ -11,7 +11,12 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
+
+/* A process that ends is waited for. */
+#define ENDING_MS    10
+#define ENDING_TRIES 100
 
 /* The folder that @dir lies in: "." and "/" too. malloc()ed, or NULL. */
 static char *parent_of(const char *dir)
@@ -88,6 +93,13 @@ static long lock_holder(const struct stat *st)
 	return holder;
 }
 
+long bpffs_holder(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) ? 0 : lock_holder(&st);
+}
+
 static int lock_refused(const char *dir, const struct stat *st, struct err *err)
 {
 	long pid = lock_holder(st);
@@ -97,17 +109,50 @@ static int lock_refused(const char *dir, const struct stat *st, struct err *err)
 	return err_system(err, -EBUSY, "%s is held by another shunt", dir);
 }
 
+/* One that was killed has the lock until all of its threads are out of the kernel. */
+static bool holder_is_ending(const struct stat *st)
+{
+	const long pid = lock_holder(st);
+	char path[64], state = 'X';
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	f = pid > 0 ? fopen(path, "re") : NULL;
+	if (!f)
+		return true;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'X';
+	(void)fclose(f);
+	return state == 'Z' || state == 'X';
+}
+
+static int lock_take(int fd, const struct stat *st)
+{
+	const struct timespec pause = { .tv_nsec = ENDING_MS * 1000000 };
+	int tries;
+
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (tries == ENDING_TRIES || !holder_is_ending(st))
+			return -EWOULDBLOCK;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int bpffs_lock(int fd, const char *dir, struct err *err)
 {
 	struct stat held, now;
+	int ret;
 
 	if (fstat(fd, &held))
 		return err_system(err, -errno, "cannot look at %s", dir);
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (errno == EWOULDBLOCK)
-			return lock_refused(dir, &held, err);
-		return err_system(err, -errno, "cannot lock %s", dir);
-	}
+	ret = lock_take(fd, &held);
+	if (ret == -EWOULDBLOCK)
+		return lock_refused(dir, &held, err);
+	if (ret)
+		return err_system(err, ret, "cannot lock %s", dir);
 	/* Between open() and flock() a reset may have removed the directory. */
 	if (stat(dir, &now) || now.st_ino != held.st_ino || now.st_dev != held.st_dev)
 		return err_system(err, -EBUSY, "%s was just reset by another shunt: try again",

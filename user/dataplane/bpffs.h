@@ -21,4 +21,7 @@ int bpffs_open(const char *dir, bool create, int *fd_out, struct err *err);
  */
 int bpffs_lock(int fd, const char *dir, struct err *err);
 
+/* The pid of who holds the lock on @dir; 0: nobody, or it isn't told. */
+long bpffs_holder(const char *dir);
+
 #endif

@@ -106,3 +106,32 @@ int cgroup_open(const char *path, int *fd_out, struct err *err)
 	*fd_out = fd;
 	return 0;
 }
+
+/* Linux's file handle of a cgroup is its id. */
+#define HANDLE_KERNFS 0xfe
+
+bool cgroup_path(uint64_t id, char *buf, size_t size)
+{
+	struct {
+		struct file_handle head;
+		uint64_t id;
+	} handle = { .head = { .handle_bytes = sizeof(id), .handle_type = HANDLE_KERNFS } };
+	struct err ignored;
+	char link[64];
+	int mount = -1, fd;
+	ssize_t n = -1;
+
+	memcpy(handle.head.f_handle, &id, sizeof(id));
+	if (cgroup_open(NULL, &mount, &ignored))
+		return false;
+	fd = open_by_handle_at(mount, &handle.head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, buf, size - 1);
+		(void)close(fd);
+	}
+	(void)close(mount);
+	if (n > 0)
+		buf[n] = '\0';
+	return n > 0;
+}

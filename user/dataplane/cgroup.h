@@ -3,6 +3,10 @@
 #ifndef SHUNT_USER_CGROUP_H
 #define SHUNT_USER_CGROUP_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "util/err.h"
 
 /*
@@ -11,6 +15,9 @@
  * @return 0 or a negative errno.
  */
 int cgroup_open(const char *path, int *fd_out, struct err *err);
+
+/* The folder of the cgroup with that id. @return false: it is gone, or can't be found */
+bool cgroup_path(uint64_t id, char *buf, size_t size);
 
 /*
  * The mount point in @line of /proc/self/mountinfo if it is a cgroup v2's;

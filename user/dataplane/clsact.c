@@ -14,6 +14,8 @@
 
 /* Ahead of nearly everybody's, so that others see the packets translated. */
 #define FILTER_PRIORITY	    2
+/* Of programs that are about to replace those; others' filters may share it. */
+#define BEHIND_PRIORITY	    3
 /* "sh": the qdisc was made by us, or was there before. */
 #define HANDLE_QDISC_OURS   0x73680001u
 #define HANDLE_QDISC_OTHERS 0x73680002u
@@ -133,6 +135,8 @@ struct filters {
 	size_t n_others;
 	uint32_t handle; /* of ours, 0: none */
 	uint32_t prog_id;
+	uint32_t behind; /* the same, of those behind ours */
+	uint32_t behind_prog_id;
 };
 
 static uint32_t filter_prog(const struct nlattr *options)
@@ -151,6 +155,7 @@ static int on_filter(const struct nlmsghdr *nlh, void *arg)
 	const struct tcmsg *msg = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *attr, *options = NULL;
 	struct filters *filters = arg;
+	uint32_t priority;
 	bool bpf = false;
 
 	/* A priority is told first by itself, with no filter. */
@@ -161,10 +166,15 @@ static int on_filter(const struct nlmsghdr *nlh, void *arg)
 		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
 			options = attr;
 	}
-	if (bpf && TC_H_MAJ(msg->tcm_info) >> 16 == FILTER_PRIORITY &&
-	    (msg->tcm_handle == HANDLE_QDISC_OURS || msg->tcm_handle == HANDLE_QDISC_OTHERS)) {
+	priority = TC_H_MAJ(msg->tcm_info) >> 16;
+	if (msg->tcm_handle != HANDLE_QDISC_OURS && msg->tcm_handle != HANDLE_QDISC_OTHERS)
+		bpf = false;
+	if (bpf && priority == FILTER_PRIORITY) {
 		filters->handle = msg->tcm_handle;
 		filters->prog_id = options ? filter_prog(options) : 0;
+	} else if (bpf && priority == BEHIND_PRIORITY) {
+		filters->behind = msg->tcm_handle;
+		filters->behind_prog_id = options ? filter_prog(options) : 0;
 	} else {
 		filters->n_others++;
 	}
@@ -204,8 +214,10 @@ static int64_t have_qdisc(uint32_t ifindex, const struct filters both[2])
 	size_t n = 0;
 	int ret;
 
-	if (both[0].handle || both[1].handle)
-		return both[0].handle ? both[0].handle : both[1].handle;
+	for (size_t i = 0; i < 2; i++) {
+		if (both[i].handle || both[i].behind)
+			return both[i].handle ? both[i].handle : both[i].behind;
+	}
 	ret = clsact_list(&ifindexes, &n);
 	if (ret)
 		return ret;
@@ -218,9 +230,8 @@ static int64_t have_qdisc(uint32_t ifindex, const struct filters both[2])
 	return ret ? (int64_t)ret : HANDLE_QDISC_OURS;
 }
 
-int clsact_attach(uint32_t ifindex, int ingress_fd, int egress_fd)
+static int attach(uint32_t ifindex, const int fds[2], bool behind)
 {
-	const int fds[2] = { ingress_fd, egress_fd };
 	struct filters both[2];
 	int64_t handle;
 	int ret = 0;
@@ -234,11 +245,46 @@ int clsact_attach(uint32_t ifindex, int ingress_fd, int egress_fd)
 		return (int)handle;
 	for (size_t i = 0; i < 2 && !ret; i++) {
 		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = points[i]);
-		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = (__u32)handle, .priority = FILTER_PRIORITY,
+		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = (__u32)handle,
+			    .priority = behind ? BEHIND_PRIORITY : FILTER_PRIORITY,
 			    .prog_fd = fds[i], .flags = BPF_TC_F_REPLACE);
+		uint32_t there = behind ? both[i].behind : both[i].handle;
+		uint32_t prog_id = behind ? both[i].behind_prog_id : both[i].prog_id;
 
-		if (both[i].handle != handle || both[i].prog_id != link_prog_id(fds[i]))
+		if (there != handle || prog_id != link_prog_id(fds[i]))
 			ret = bpf_tc_attach(&hook, &opts);
+	}
+	return ret;
+}
+
+int clsact_attach(uint32_t ifindex, int ingress_fd, int egress_fd)
+{
+	return attach(ifindex, (const int[]){ ingress_fd, egress_fd }, false);
+}
+
+int clsact_attach_behind(uint32_t ifindex, int ingress_fd, int egress_fd)
+{
+	return attach(ifindex, (const int[]){ ingress_fd, egress_fd }, true);
+}
+
+static int remove_filter(const struct bpf_tc_hook *hook, uint32_t priority, uint32_t handle)
+{
+	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = priority, .handle = handle);
+
+	return handle ? bpf_tc_detach(hook, &opts) : 0;
+}
+
+int clsact_detach_behind(uint32_t ifindex)
+{
+	struct filters filters;
+	int ret = 0;
+
+	for (size_t i = 0; i < 2 && !ret; i++) {
+		LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = points[i]);
+
+		ret = read_filters(ifindex, points[i], &filters);
+		if (!ret)
+			ret = remove_filter(&hook, BEHIND_PRIORITY, filters.behind);
 	}
 	return ret;
 }
@@ -247,15 +293,17 @@ int clsact_attach(uint32_t ifindex, int ingress_fd, int egress_fd)
 static int detach_point(uint32_t ifindex, enum bpf_tc_attach_point point, uint32_t *handle)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = FILTER_PRIORITY);
 	struct filters filters;
 	int ret;
 
 	ret = read_filters(ifindex, point, &filters);
-	if (!ret && filters.handle) {
-		*handle = opts.handle = filters.handle;
-		ret = bpf_tc_detach(&hook, &opts);
-	}
+	if (ret)
+		return ret;
+	if (filters.handle || filters.behind)
+		*handle = filters.handle ? filters.handle : filters.behind;
+	ret = remove_filter(&hook, FILTER_PRIORITY, filters.handle);
+	if (!ret)
+		ret = remove_filter(&hook, BEHIND_PRIORITY, filters.behind);
 	return ret ? ret : (int)filters.n_others;
 }
 

@@ -13,6 +13,9 @@
 
 /* Attach, or replace what an earlier call attached. @return 0 or a negative errno */
 int clsact_attach(uint32_t ifindex, int ingress_fd, int egress_fd);
+/* The same of programs that come after those, to take their place: clsact_attach() does. */
+int clsact_attach_behind(uint32_t ifindex, int ingress_fd, int egress_fd);
+int clsact_detach_behind(uint32_t ifindex);
 /* Remove our filters, and the qdisc if we made it and no filter is left on it. */
 int clsact_detach(uint32_t ifindex);
 bool clsact_attached(uint32_t ifindex);

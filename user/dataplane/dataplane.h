@@ -7,10 +7,13 @@
  *   publish.c  wanted -> plan -> map writes
  *   retire.c   what was withdrawn is freed; flows that are over go
  *   sockets.c  ends the sockets of removed backends
+ *   migrate.c  takes over an instance whose maps are others
  *   attach.c   programs to devices and cgroups
  *   inspect.c  reads what the kernel holds, for `get`
  *   counts.c   numbers about all of it, for /metrics
+ *   about.c    which programs and maps these are, for `status` and `doctor`
  *   replica.c  a copy of what the kernel holds, for `trace`
+ *   listen.c   events, for `monitor`: listen.h
  */
 #ifndef SHUNT_USER_DATAPLANE_H
 #define SHUNT_USER_DATAPLANE_H
@@ -41,6 +44,12 @@ enum dataplane_mode {
 int dataplane_open(struct dataplane **out, enum dataplane_mode mode,
 		   const struct settings *settings, struct err *err);
 void dataplane_close(struct dataplane *dp); /* pins stay; NULL is fine */
+/*
+ * A writer that found maps of another layout or size has made new ones, which dataplane_attach()
+ * puts in force. Are all Services to be published before? Until then the old ones serve, and
+ * dataplane_attach() does nothing.
+ */
+bool dataplane_needs_publish(const struct dataplane *dp);
 /*
  * A writer's programs as other settings have them, over the same maps: dataplane_attach()
  * puts them in force. @return 0, or a negative errno: all is as it was
@@ -199,6 +208,18 @@ struct flow_view {
 	const struct sh_meta_service *service; /* NULL where its backend is gone */
 };
 
+/* A client that stays with its backend, and still will: what is over is not told. */
+struct affinity_view {
+	const struct sh_meta_service *service; /* never NULL */
+	const struct sh_backend *backend;      /* never NULL */
+	const char *pod;		       /* "" where unknown */
+	bool socket;			       /* known by its network namespace, below */
+	struct sh_addr client;
+	uint64_t netns_cookie;
+	bool own_netns; /* the host's */
+	uint32_t age_s, remaining_s;
+};
+
 struct drop_view {
 	const struct sh_meta_service *service; /* NULL: none was found yet */
 	enum sh_reason reason;
@@ -224,14 +245,22 @@ int dataplane_frontends(struct dataplane *dp, int (*each)(const struct frontend_
 			void *arg, struct err *err);
 int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
 		       void *arg, struct err *err);
+/* The same without the traffic of live flows, which have to be read for that, every one. */
+int dataplane_endpoints(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
+			void *arg, struct err *err);
 int dataplane_flows(struct dataplane *dp, int (*each)(const struct flow_view *, void *), void *arg,
 		    struct err *err);
 int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, void *), void *arg,
 		    struct err *err);
+int dataplane_affinity(struct dataplane *dp, int (*each)(const struct affinity_view *, void *),
+		       void *arg, struct err *err);
 int dataplane_nodeaddrs(struct dataplane *dp, int (*each)(const struct nodeaddr_view *, void *),
 			void *arg, struct err *err);
 int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view *, void *),
 		      void *arg, struct err *err);
+
+/* A selection table's backend ids, into @out, which has room for all. @return 0 or -ERANGE: no table */
+int dataplane_slots(struct dataplane *dp, const struct sh_table *table, uint32_t *out);
 
 /* What one service, backend or node id is called; false: nobody knows. */
 bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, struct sh_meta *out);
@@ -270,6 +299,58 @@ struct dataplane_fill {
 };
 /* @return false: @dp is no writer, and keeps no books */
 bool dataplane_fill(const struct dataplane *dp, struct dataplane_fill *out);
+
+/* ---- about.c: needs no struct dataplane, or a reader ---- */
+
+/* An instance as its control map describes it, also one of another map layout. */
+struct dataplane_about {
+	uint32_t abi;
+	char build[64];		 /* of the programs in the kernel */
+	char own_build[64];	 /* of those in this binary */
+	bool this_netns;	 /* it belongs to this network namespace */
+	struct sh_config config; /* only where abi is SH_ABI */
+	long holder;		 /* pid of who writes now; 0: nobody that can be seen */
+};
+/* @return 0, -ENOENT where nothing is loaded, or another negative errno */
+int dataplane_about(const struct settings *settings, struct dataplane_about *out, struct err *err);
+
+#define DATAPLANE_MAPS_MAX 32
+struct map_fill {
+	const char *name;
+	bool counted; /* else it is never fuller or emptier */
+	struct fill fill;
+	uint64_t bytes; /* of kernel memory */
+};
+/* Every pinned map, in the order of their pins. @return how many, or a negative errno */
+int dataplane_map_fill(struct dataplane *dp, struct map_fill out[static DATAPLANE_MAPS_MAX],
+		       struct err *err);
+
+/* A program in a hook, in the order in which they run there. */
+struct hook_program {
+	uint32_t id;
+	char name[16];
+	bool ours; /* of this instance */
+};
+#define HOOK_PROGRAMS_MAX 64
+
+/* What is in the way in (@egress: out) of a device by TCX. @return how many, or a negative errno */
+int dataplane_tcx_programs(const struct dataplane *dp, uint32_t ifindex, bool egress,
+			   struct hook_program out[static HOOK_PROGRAMS_MAX]);
+/* The XDP program of a device: 1, 0 or a negative errno */
+int dataplane_xdp_program(const struct dataplane *dp, uint32_t ifindex,
+			  struct hook_program out[static HOOK_PROGRAMS_MAX]);
+
+/* A cgroup program of shunt's: where it is attached. */
+struct cgroup_hook {
+	const char *program;
+	uint64_t cgroup; /* its id; 0: it isn't attached */
+	struct hook_program others[HOOK_PROGRAMS_MAX];
+	size_t n_others; /* in the same hook of that cgroup */
+};
+#define CGROUP_HOOKS_MAX 16
+/* @return how many, or a negative errno */
+int dataplane_cgroup_hooks(const struct dataplane *dp,
+			   struct cgroup_hook out[static CGROUP_HOOKS_MAX]);
 
 /* ---- replica.c ---- */
 

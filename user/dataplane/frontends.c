@@ -121,12 +121,24 @@ static bool is_usable(const struct sh_frontend *value)
 	return value->flags & SH_FE_ANY_USABLE;
 }
 
+static bool is_cluster_ip(const struct sh_frontend *value)
+{
+	return (value->flags & SH_FE_KIND_MASK) == FRONTEND_CLUSTER_IP;
+}
+
 static struct frontend_entry *address_find(const struct publisher *publisher,
 					   const struct sh_addr *addr)
 {
 	const struct sh_frontend_key key = { .addr = *addr };
 
 	return frontend_find(publisher, &key);
+}
+
+static void address_count(struct frontend_entry *entry, const struct sh_frontend *by)
+{
+	entry->users++;
+	entry->usable += is_usable(by);
+	entry->cluster_ips += is_cluster_ip(by);
 }
 
 /* One more frontend at its address. */
@@ -147,13 +159,15 @@ static int address_hold(struct dataplane *dp, const struct sh_addr *addr,
 		value = entry->value;
 	if (is_usable(by))
 		value.flags |= SH_FE_PING;
+	/* Of what is both, the other ports are a ClusterIP's. */
+	if (is_cluster_ip(by))
+		value.flags = (uint16_t)((value.flags & ~SH_FE_KIND_MASK) | FRONTEND_CLUSTER_IP);
 	ret = entry_write(dp, &key, &value);
 	if (ret)
 		return ret;
 	entry = frontend_find(dp->publisher, &key);
 	entry_move(entry, NULL); /* it may have been a stray */
-	entry->users++;
-	entry->usable += is_usable(by);
+	address_count(entry, by);
 	return 0;
 }
 
@@ -186,6 +200,7 @@ static void address_release(struct dataplane *dp, const struct service_group *gr
 		return;
 	entry->users--;
 	entry->usable -= is_usable(by);
+	entry->cluster_ips -= is_cluster_ip(by);
 	if (!entry->users) {
 		entry_remove(dp, entry);
 		return;
@@ -193,6 +208,8 @@ static void address_release(struct dataplane *dp, const struct service_group *gr
 	value = entry->value;
 	if (!entry->usable)
 		value.flags &= (uint16_t)~SH_FE_PING;
+	if (!entry->cluster_ips)
+		value.flags |= FRONTEND_LOAD_BALANCER;
 	user = value.service == by->service ? address_user(dp->publisher, group, addr) : NULL;
 	if (user)
 		value.service = user->value.service;
@@ -268,8 +285,7 @@ int frontends_settle(struct dataplane *dp, struct publisher *publisher)
 		address = address_find(publisher, &entry->key.addr);
 		if (address && is_shared_address(address)) {
 			entry_move(address, NULL);
-			address->users++;
-			address->usable += is_usable(&entry->value);
+			address_count(address, &entry->value);
 		} else {
 			ret = address_hold(dp, &entry->key.addr, &entry->value);
 		}

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dataplane/attach.h"
+#include "dataplane/names.h"
 #include "dataplane/probe.h"
 
 const char *reason_word(enum sh_reason reason)
@@ -57,92 +58,6 @@ const char *flow_state_name(enum sh_flow_state state)
 
 /* ---- names ------------------------------------------------------------------- */
 
-/* All of shunt_meta, by kind and id. */
-struct names {
-	struct named {
-		struct sh_meta_key key;
-		struct sh_meta meta;
-	} *v; /* sorted by key */
-	size_t n, cap;
-};
-
-static int named_cmp(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-
-	if (x->key.kind != y->key.kind)
-		return x->key.kind < y->key.kind ? -1 : 1;
-	return x->key.id < y->key.id ? -1 : x->key.id > y->key.id;
-}
-
-static int names_add(struct names *names, const struct sh_meta_key *key, const struct sh_meta *meta)
-{
-	struct named *grown;
-	size_t cap;
-
-	if (names->n == names->cap) {
-		cap = names->cap ? names->cap * 2 : 256;
-		grown = realloc(names->v, cap * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		names->v = grown;
-		names->cap = cap;
-	}
-	names->v[names->n].key = *key;
-	names->v[names->n++].meta = *meta;
-	return 0;
-}
-
-static int names_load(struct names *names, struct dataplane *dp, struct err *err)
-{
-	int fd = dp->map_fd[DP_MAP_META], ret = 0;
-	struct sh_meta_key key, *from = NULL;
-	struct sh_meta meta;
-
-	*names = (struct names){ 0 };
-	while (!ret && !bpf_map_get_next_key(fd, from, &key)) {
-		from = &key;
-		if (!bpf_map_lookup_elem(fd, &key, &meta))
-			ret = names_add(names, &key, &meta);
-	}
-	if (ret) {
-		free(names->v);
-		return err_system(err, ret, "read %s", dp_map_names[DP_MAP_META]);
-	}
-	if (names->n)
-		qsort(names->v, names->n, sizeof(*names->v), named_cmp);
-	return 0;
-}
-
-static void names_done(struct names *names)
-{
-	free(names->v);
-}
-
-static const struct sh_meta *names_find(const struct names *names, uint32_t kind, uint32_t id)
-{
-	const struct named wanted = { .key = { .kind = kind, .id = id } }, *found;
-
-	if (!names->n)
-		return NULL;
-	found = bsearch(&wanted, names->v, names->n, sizeof(*names->v), named_cmp);
-	return found ? &found->meta : NULL;
-}
-
-static const struct sh_meta_service *names_service(const struct names *names, uint32_t id)
-{
-	const struct sh_meta *meta = names_find(names, SH_META_SERVICE, id);
-
-	return meta ? &meta->service : NULL;
-}
-
-static const char *names_text(const struct names *names, uint32_t kind, uint32_t id)
-{
-	const struct sh_meta *meta = id ? names_find(names, kind, id) : NULL;
-
-	return meta ? meta->name : "";
-}
-
 bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, struct sh_meta *out)
 {
 	const struct sh_meta_key key = { .kind = kind, .id = id };
@@ -150,31 +65,137 @@ bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, s
 	return id && !bpf_map_lookup_elem(dp->map_fd[DP_MAP_META], &key, out);
 }
 
+/* The line of backend @id as it is now; NULL: it is gone, or its line another's. */
+static const struct sh_backend *backend_of(const struct dataplane *dp, uint32_t id)
+{
+	const struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS];
+	const uint32_t index = SH_BACKEND_INDEX(id);
+
+	if (!id || index >= dp->map_max[DP_MAP_BACKENDS] || lines[index].id != id)
+		return NULL;
+	return &lines[index];
+}
+
 /* ---- frontends ----------------------------------------------------------------- */
+
+struct frontends_walk {
+	const struct names *names;
+	int (*each)(const struct frontend_view *, void *);
+	void *arg;
+};
+
+static int give_frontend(const void *key_at, const void *value, void *arg)
+{
+	const struct sh_frontend_key *key = key_at;
+	const struct frontends_walk *walk = arg;
+	struct frontend_view view = {
+		.addr = key->addr,
+		.port = key->port,
+		.proto = key->proto,
+	};
+
+	memcpy(&view.value, value, sizeof(view.value));
+	view.kind = (enum frontend_kind)(view.value.flags & SH_FE_KIND_MASK);
+	view.service = names_service(walk->names, view.value.service);
+	if (!view.service || view.value.flags & SH_FE_ADDRESS_ONLY)
+		return 0;
+	return walk->each(&view, walk->arg);
+}
 
 int dataplane_frontends(struct dataplane *dp, int (*each)(const struct frontend_view *, void *),
 			void *arg, struct err *err)
 {
-	int fd = dp->map_fd[DP_MAP_FRONTENDS], ret;
-	struct sh_frontend_key key, *from = NULL;
-	struct frontend_view view;
 	struct names names;
+	struct frontends_walk walk = { .names = &names, .each = each, .arg = arg };
+	int ret;
 
-	ret = names_load(&names, dp, err);
+	ret = names_load(&names, dp, NAMES_SERVICES, err);
 	if (ret)
 		return ret;
-	while (!ret && !bpf_map_get_next_key(fd, from, &key)) {
-		from = &key;
-		if (bpf_map_lookup_elem(fd, &key, &view.value))
-			continue;
-		view.addr = key.addr;
-		view.port = key.port;
-		view.proto = key.proto;
-		view.kind = (enum frontend_kind)(view.value.flags & SH_FE_KIND_MASK);
-		view.service = names_service(&names, view.value.service);
-		if (view.service && !(view.value.flags & SH_FE_ADDRESS_ONLY))
-			ret = each(&view, arg);
+	ret = map_each(dp, DP_MAP_FRONTENDS, give_frontend, &walk, err);
+	names_done(&names);
+	return ret;
+}
+
+/* ---- selection tables ---------------------------------------------------------- */
+
+int dataplane_slots(struct dataplane *dp, const struct sh_table *table, uint32_t *out)
+{
+	const uint64_t room = (uint64_t)dp->map_max[DP_MAP_SLOTS] * SH_SLOTS_PER_LINE;
+	const struct sh_slot_line *lines = dp->mem[DP_MAP_SLOTS];
+	uint64_t slot = table->base;
+	uint32_t i;
+
+	if (slot + table->size > room)
+		return -ERANGE;
+	for (i = 0; i < table->size; i++, slot++)
+		out[i] = __atomic_load_n(
+			&lines[slot / SH_SLOTS_PER_LINE].backend[slot % SH_SLOTS_PER_LINE],
+			__ATOMIC_RELAXED);
+	return 0;
+}
+
+/* ---- affinity ------------------------------------------------------------------ */
+
+struct affinity_walk {
+	struct dataplane *dp;
+	const struct names *names;
+	int (*each)(const struct affinity_view *, void *);
+	void *arg;
+	uint32_t jiffies; /* now */
+};
+
+/* What the programs would make of the entry: those that are over are not shown. */
+static int give_affinity(const void *key_at, const void *value_at, void *arg)
+{
+	const struct affinity_walk *walk = arg;
+	const struct sh_control *control = walk->dp->mem[DP_MAP_CONTROL];
+	const struct sh_affinity_key *key = key_at;
+	const struct sh_affinity *value = value_at;
+	uint32_t age = walk->jiffies - (uint32_t)value->jiffies;
+	struct affinity_view view = {
+		.service = names_service(walk->names, key->service),
+		.backend = backend_of(walk->dp, value->backend),
+	};
+
+	/* Written just now, after the time was asked for. */
+	if ((int32_t)age < 0)
+		age = 0;
+	if (!view.service || !view.backend || view.backend->service != key->service ||
+	    !control->config.hz)
+		return 0;
+	if (age > (uint64_t)view.service->affinity_seconds * control->config.hz)
+		return 0;
+	view.age_s = age / control->config.hz;
+	view.remaining_s = view.service->affinity_seconds - view.age_s;
+	view.pod = names_text(walk->names, SH_META_BACKEND, value->backend);
+	if (key->socket) {
+		view.socket = true;
+		view.netns_cookie = (uint64_t)key->client.w[2] << 32 | key->client.w[3];
+		view.own_netns = view.netns_cookie == control->config.netns_cookie;
+	} else {
+		view.client = key->client;
 	}
+	return walk->each(&view, walk->arg);
+}
+
+int dataplane_affinity(struct dataplane *dp, int (*each)(const struct affinity_view *, void *),
+		       void *arg, struct err *err)
+{
+	struct names names;
+	struct affinity_walk walk = {
+		.dp = dp,
+		.names = &names,
+		.each = each,
+		.arg = arg,
+		.jiffies = probe_jiffies(),
+	};
+	int ret;
+
+	ret = names_load(&names, dp, NAMES_SERVICES | NAMES_OF(SH_META_BACKEND), err);
+	if (ret)
+		return ret;
+	ret = map_each(dp, DP_MAP_AFFINITY, give_affinity, &walk, err);
 	names_done(&names);
 	return ret;
 }
@@ -223,39 +244,60 @@ static uint32_t flow_idle_s(const struct sh_config *config, uint32_t jiffies, ui
 	return (uint32_t)((uint64_t)age * config->stamp_ms / 1000);
 }
 
-static int table_flows(const struct dataplane *dp, const struct flow_table *table,
-		       const struct names *names, int (*each)(const struct flow_view *, void *),
-		       void *arg)
+/* Most of a table is free, whole buckets of it: those cost no more than to be read. */
+static bool bucket_is_empty(const struct sh_bucket *bucket)
 {
-	const struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS];
-	const struct sh_control *control = dp->mem[DP_MAP_CONTROL];
-	uint32_t jiffies = probe_jiffies();
-	const struct sh_backend *backend;
-	struct flow_view view;
+	uint32_t way, any = 0;
+
+	for (way = 0; way < SH_WAYS; way++)
+		any |= bucket->word[way];
+	return !(any & SH_WORD_STATE_MASK);
+}
+
+struct flows_walk {
+	const struct dataplane *dp;
+	const struct names *names;
+	int (*each)(const struct flow_view *, void *);
+	void *arg;
+	uint32_t jiffies; /* now */
+};
+
+static int give_flow(const struct flows_walk *walk, const struct sh_flow6 *flow, uint32_t word,
+		     enum family family)
+{
+	const struct sh_control *control = walk->dp->mem[DP_MAP_CONTROL];
+	const struct sh_backend *backend = backend_of(walk->dp, flow->f.backend);
+	struct flow_view view = {
+		.family = family,
+		.proto = flow->f.proto,
+		.reply = flow->f.flags & SH_FLOW_REPLY,
+		.flags = flow->f.flags,
+		.direction = flow->f.direction,
+		.state = word_state(word),
+		.idle_s = flow_idle_s(&control->config, walk->jiffies, word),
+		.packets = flow->f.packets,
+		.bytes = flow->f.bytes,
+	};
+
+	flow_addresses(&view, flow);
+	if (backend)
+		view.service = names_service(walk->names, backend->service);
+	return walk->each(&view, walk->arg);
+}
+
+static int table_flows(const struct flows_walk *walk, enum family family)
+{
+	const struct flow_table table = flow_table(walk->dp, family);
 	struct sh_flow6 flow;
 	uint32_t bucket, way, word;
 	int ret = 0;
 
-	for (bucket = 0; bucket < table->n_buckets && !ret; bucket++) {
+	for (bucket = 0; bucket < table.n_buckets && !ret; bucket++) {
+		if (bucket_is_empty(&table.buckets[bucket]))
+			continue;
 		for (way = 0; way < SH_WAYS && !ret; way++) {
-			if (!flow_copy(table, bucket, way, &flow, &word))
-				continue;
-			backend = &lines[SH_BACKEND_INDEX(flow.f.backend)];
-			view = (struct flow_view){
-				.family = table->family,
-				.proto = flow.f.proto,
-				.reply = flow.f.flags & SH_FLOW_REPLY,
-				.flags = flow.f.flags,
-				.direction = flow.f.direction,
-				.state = word_state(word),
-				.idle_s = flow_idle_s(&control->config, jiffies, word),
-				.packets = flow.f.packets,
-				.bytes = flow.f.bytes,
-			};
-			flow_addresses(&view, &flow);
-			if (backend->id == flow.f.backend)
-				view.service = names_service(names, backend->service);
-			ret = each(&view, arg);
+			if (flow_copy(&table, bucket, way, &flow, &word))
+				ret = give_flow(walk, &flow, word, family);
 		}
 	}
 	return ret;
@@ -264,20 +306,24 @@ static int table_flows(const struct dataplane *dp, const struct flow_table *tabl
 int dataplane_flows(struct dataplane *dp, int (*each)(const struct flow_view *, void *), void *arg,
 		    struct err *err)
 {
-	struct flow_table v4, v6;
 	struct names names;
+	struct flows_walk walk = {
+		.dp = dp,
+		.names = &names,
+		.each = each,
+		.arg = arg,
+		.jiffies = probe_jiffies(),
+	};
 	int ret;
 
 	ret = flows_mmap(dp, err);
 	if (!ret)
-		ret = names_load(&names, dp, err);
+		ret = names_load(&names, dp, NAMES_SERVICES, err);
 	if (ret)
 		return ret;
-	v4 = flow_table(dp, FAMILY_IPV4);
-	v6 = flow_table(dp, FAMILY_IPV6);
-	ret = table_flows(dp, &v4, &names, each, arg);
+	ret = table_flows(&walk, FAMILY_IPV4);
 	if (!ret)
-		ret = table_flows(dp, &v6, &names, each, arg);
+		ret = table_flows(&walk, FAMILY_IPV6);
 	names_done(&names);
 	return ret;
 }
@@ -288,67 +334,100 @@ struct traffic {
 	uint64_t packets, bytes;
 };
 
-/* What the living flows have counted, by backend index. */
+/* What a flow has counted; false: there is none, or it was replaced while it was being read. */
+static bool flow_traffic(const struct flow_table *table, uint32_t bucket, uint32_t way,
+			 uint32_t *backend_out, struct traffic *out)
+{
+	const uint32_t *word_at = &table->buckets[bucket].word[way];
+	uint32_t word = __atomic_load_n(word_at, __ATOMIC_ACQUIRE);
+	const struct sh_flow *flow;
+
+	if (word_state(word) < SH_NEW)
+		return false;
+	flow = (const void *)(table->entries +
+			      ((size_t)bucket * SH_WAYS + way) * table->entry_size);
+	*backend_out = flow->backend;
+	*out = (struct traffic){ flow->packets, flow->bytes };
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(word_at, __ATOMIC_RELAXED) == word;
+}
+
+/* What the living flows have counted, by backend index: one line of memory for each of them. */
 static void traffic_add(const struct dataplane *dp, enum family family, struct traffic *traffic)
 {
-	struct flow_table table = flow_table(dp, family);
-	const struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS];
-	uint32_t bucket, way, word, index;
-	struct sh_flow6 flow;
+	const struct flow_table table = flow_table(dp, family);
+	uint32_t bucket, way, backend;
+	struct traffic one;
 
 	for (bucket = 0; bucket < table.n_buckets; bucket++) {
+		if (bucket_is_empty(&table.buckets[bucket]))
+			continue;
 		for (way = 0; way < SH_WAYS; way++) {
-			if (!flow_copy(&table, bucket, way, &flow, &word))
+			if (!flow_traffic(&table, bucket, way, &backend, &one) ||
+			    !backend_of(dp, backend))
 				continue;
-			index = SH_BACKEND_INDEX(flow.f.backend);
-			if (index >= dp->map_max[DP_MAP_BACKENDS] ||
-			    lines[index].id != flow.f.backend)
-				continue;
-			traffic[index].packets += flow.f.packets;
-			traffic[index].bytes += flow.f.bytes;
+			traffic[SH_BACKEND_INDEX(backend)].packets += one.packets;
+			traffic[SH_BACKEND_INDEX(backend)].bytes += one.bytes;
 		}
 	}
 }
 
-int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
-		       void *arg, struct err *err)
+/* @traffic: of the living flows, by backend index; or NULL */
+static int give_backends(struct dataplane *dp, const struct traffic *traffic,
+			 int (*each)(const struct backend_view *, void *), void *arg,
+			 struct err *err)
 {
 	const struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS], *line;
-	uint32_t index, max = dp->map_max[DP_MAP_BACKENDS];
 	struct backend_view view;
-	struct traffic *traffic;
 	struct names names;
+	uint32_t index;
 	int ret;
 
-	ret = flows_mmap(dp, err);
-	if (!ret)
-		ret = names_load(&names, dp, err);
+	ret = names_load(&names, dp, NAMES_ALL, err);
 	if (ret)
 		return ret;
-	traffic = calloc(max, sizeof(*traffic));
-	if (!traffic) {
-		names_done(&names);
-		return err_system(err, -ENOMEM, "count the traffic of %u backends", max);
-	}
-	traffic_add(dp, FAMILY_IPV4, traffic);
-	traffic_add(dp, FAMILY_IPV6, traffic);
-	for (index = 1; index < max && !ret; index++) {
+	for (index = 1; index < dp->map_max[DP_MAP_BACKENDS] && !ret; index++) {
 		line = &lines[index];
 		if (!line->id)
 			continue;
 		view.backend = line;
 		view.service = names_service(&names, line->service);
 		view.connections = line->connections;
-		view.packets = line->packets + traffic[index].packets;
-		view.bytes = line->bytes + traffic[index].bytes;
+		view.packets = line->packets + (traffic ? traffic[index].packets : 0);
+		view.bytes = line->bytes + (traffic ? traffic[index].bytes : 0);
 		view.pod = names_text(&names, SH_META_BACKEND, line->id);
 		view.node = names_text(&names, SH_META_NODE, line->node);
 		if (view.service)
 			ret = each(&view, arg);
 	}
-	free(traffic);
 	names_done(&names);
 	return ret;
+}
+
+int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
+		       void *arg, struct err *err)
+{
+	const uint32_t max = dp->map_max[DP_MAP_BACKENDS];
+	struct traffic *traffic;
+	int ret;
+
+	ret = flows_mmap(dp, err);
+	if (ret)
+		return ret;
+	traffic = calloc(max, sizeof(*traffic));
+	if (!traffic)
+		return err_system(err, -ENOMEM, "count the traffic of %u backends", max);
+	traffic_add(dp, FAMILY_IPV4, traffic);
+	traffic_add(dp, FAMILY_IPV6, traffic);
+	ret = give_backends(dp, traffic, each, arg, err);
+	free(traffic);
+	return ret;
+}
+
+int dataplane_endpoints(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
+			void *arg, struct err *err)
+{
+	return give_backends(dp, NULL, each, arg, err);
 }
 
 /* ---- drops, node ------------------------------------------------------------------ */
@@ -387,36 +466,46 @@ drop_service(const struct names *names, const struct sh_drop_key *key, struct sh
 	return buf;
 }
 
+struct drops_walk {
+	const struct dataplane *dp;
+	const struct names *names;
+	int (*each)(const struct drop_view *, void *);
+	void *arg;
+	int cpus;
+};
+
+static int give_drop(const void *key_at, const void *drops, void *arg)
+{
+	const struct drops_walk *walk = arg;
+	const struct sh_control *control = walk->dp->mem[DP_MAP_CONTROL];
+	const struct sh_drop_key *key = key_at;
+	struct sh_meta_service service;
+	struct drop_view view = {
+		.service = drop_service(walk->names, key, &service),
+		.reason = (enum sh_reason)key->reason,
+	};
+
+	drop_sum(&view, drops, walk->cpus, &control->config);
+	return view.packets ? walk->each(&view, walk->arg) : 0;
+}
+
 int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, void *), void *arg,
 		    struct err *err)
 {
-	const struct sh_control *control = dp->mem[DP_MAP_CONTROL];
-	int fd = dp->map_fd[DP_MAP_DROPS], cpus = libbpf_num_possible_cpus(), ret;
-	struct sh_drop_key key, *from = NULL;
-	struct sh_meta_service service;
-	struct drop_view view;
-	struct sh_drop *drops;
 	struct names names;
+	struct drops_walk walk = {
+		.dp = dp,
+		.names = &names,
+		.each = each,
+		.arg = arg,
+		.cpus = libbpf_num_possible_cpus(),
+	};
+	int ret;
 
-	ret = names_load(&names, dp, err);
+	ret = names_load(&names, dp, NAMES_SERVICES, err);
 	if (ret)
 		return ret;
-	drops = calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*drops));
-	if (!drops)
-		ret = err_system(err, -ENOMEM, "read %s", dp_map_names[DP_MAP_DROPS]);
-	while (!ret && !bpf_map_get_next_key(fd, from, &key)) {
-		from = &key;
-		if (bpf_map_lookup_elem(fd, &key, drops))
-			continue;
-		view = (struct drop_view){
-			.service = drop_service(&names, &key, &service),
-			.reason = (enum sh_reason)key.reason,
-		};
-		drop_sum(&view, drops, cpus, &control->config);
-		if (view.packets)
-			ret = each(&view, arg);
-	}
-	free(drops);
+	ret = map_each(dp, DP_MAP_DROPS, give_drop, &walk, err);
 	names_done(&names);
 	return ret;
 }

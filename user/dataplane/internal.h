@@ -24,7 +24,10 @@
 	X(SRCRANGES, "shunt_srcranges") \
 	X(FRAGS, "shunt_frags")         \
 	X(DROPS, "shunt_drops")         \
-	X(META, "shunt_meta")
+	X(META, "shunt_meta")           \
+	X(LISTENERS, "shunt_listeners") \
+	X(EVENTS, "shunt_events")       \
+	X(HEARD, "shunt_heard")
 
 /* Every program: its name, its object, and the attach type of its link. */
 #define DP_PROGS(X)                                                 \
@@ -61,14 +64,16 @@ extern const char *const dp_map_names[DP_MAP_COUNT];
 extern const char *const dp_prog_names[DP_PROG_COUNT];
 
 struct publisher; /* publish.c */
+struct migration; /* migrate.c */
 
 struct dataplane {
 	enum dataplane_mode mode;
 	char dir[256]; /* the instance's pins; "" for scratch */
 	int dir_fd;    /* holds the lock in DATAPLANE_WRITE; -1 for scratch */
 	int map_fd[DP_MAP_COUNT];
-	int prog_fd[DP_PROG_COUNT];	/* -1 in DATAPLANE_READ */
-	uint32_t map_max[DP_MAP_COUNT]; /* max_entries */
+	int prog_fd[DP_PROG_COUNT];	 /* -1 in DATAPLANE_READ */
+	uint32_t map_max[DP_MAP_COUNT];	 /* max_entries */
+	uint32_t map_size[DP_MAP_COUNT]; /* bytes from one value to the next, in memory */
 	void *mem[DP_MAP_COUNT]; /* the mmapable ones; read-only mappings in DATAPLANE_READ */
 	size_t mem_len[DP_MAP_COUNT];
 	int trace_fd; /* the map of SH_TRACE_SECTION; -1 but in DATAPLANE_TRACE */
@@ -77,6 +82,8 @@ struct dataplane {
 	/* This network namespace is the node; a scratch instance has none, unless told so. */
 	bool on_node;
 	struct publisher *publisher;
+	struct migration *migration; /* to these maps from older ones; NULL: none is under way */
+	bool needs_publish;	     /* some of these maps wait to be filled */
 };
 
 /* The pin of a program is DIR/progs/NAME, of a map DIR/NAME, of a link DIR/links/NAME. */

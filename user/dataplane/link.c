@@ -3,7 +3,12 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
+
+/* BPF_F_AFTER and BPF_F_LINK, which Linux 6.1's headers lack. */
+#define LINK_AFTER (1u << 4)
+#define LINK_BY_FD (1u << 13)
 
 uint32_t link_prog_id(int prog_fd)
 {
@@ -55,14 +60,26 @@ int link_drop(const char *path)
 static int create(const struct link_want *want)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = want->flags);
-	int fd, ret = 0;
+	int fd, ret = 0, after = -1;
 
+	/* One whose place was given up is no longer on the hook. */
+	if (want->after && link_is_on(want->after, want->target_id))
+		after = bpf_obj_get(want->after);
+
+	if (after >= 0) {
+		opts.flags |= LINK_AFTER | LINK_BY_FD;
+		/* It shares its place with tcx.relative_fd, which libbpf has since 1.3 only. */
+		opts.target_btf_id = (__u32)after;
+	}
 	fd = bpf_link_create(want->prog_fd, want->target, (enum bpf_attach_type)want->type, &opts);
 	if (fd < 0)
-		return -errno;
-	if (bpf_obj_pin(fd, want->path))
 		ret = -errno;
-	(void)close(fd);
+	else if (bpf_obj_pin(fd, want->path))
+		ret = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	if (after >= 0)
+		(void)close(after);
 	return ret;
 }
 
@@ -83,6 +100,18 @@ static int update(const struct link_want *want)
 	    bpf_link_update(fd, want->prog_fd, NULL))
 		ret = -errno;
 	(void)close(fd);
+	return ret;
+}
+
+int link_replace(const char *from, const char *to)
+{
+	int ret;
+
+	if (access(from, F_OK))
+		return -errno;
+	ret = link_drop(to);
+	if (!ret && rename(from, to))
+		ret = -errno;
 	return ret;
 }
 

@@ -14,6 +14,8 @@ struct link_want {
 	uint64_t target_id; /* the ifindex, or the id of the cgroup */
 	uint32_t type;	    /* enum bpf_attach_type, or one that the headers don't have yet */
 	uint32_t flags;
+	const char
+		*after; /* a pinned TCX link that is to come right before it; NULL: the last one */
 };
 
 /*
@@ -22,6 +24,12 @@ struct link_want {
  * @return 0 or a negative errno, as the kernel gave it.
  */
 int link_ensure(const struct link_want *want);
+
+/*
+ * The link pinned at @from takes the place of the one at @to, which goes. @return 0, -ENOENT
+ * where there is none at @from, or another negative errno
+ */
+int link_replace(const char *from, const char *to);
 
 /* Does the pin at @path hold a link that is attached to @target_id? */
 bool link_is_on(const char *path, uint64_t target_id);

@@ -12,22 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/bpffs.h"
-
-#define PATH_LEN 384
-
-static void map_pin(char path[static PATH_LEN], const char *dir, int map)
-{
-	(void)snprintf(path, PATH_LEN, "%s/%s", dir, dp_map_names[map]);
-}
-
-static void prog_pin(char path[static PATH_LEN], const char *dir, int prog)
-{
-	(void)snprintf(path, PATH_LEN, "%s/progs/%s", dir, dp_prog_names[prog]);
-}
 
 /* ---- memory -------------------------------------------------------------- */
 
@@ -80,6 +68,17 @@ int flows_mmap(struct dataplane *dp, struct err *err)
 	return ret;
 }
 
+void flows_munmap(struct dataplane *dp)
+{
+	static const int maps[] = { DP_MAP_FLOWS4, DP_MAP_FLOWS6 };
+
+	for (size_t i = 0; i < 2; i++) {
+		if (dp->mem[maps[i]])
+			(void)munmap(dp->mem[maps[i]], dp->mem_len[maps[i]]);
+		dp->mem[maps[i]] = NULL;
+	}
+}
+
 int maps_mmap(struct dataplane *dp, struct err *err)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -88,6 +87,8 @@ int maps_mmap(struct dataplane *dp, struct err *err)
 	int i, ret = 0;
 
 	for (i = 0; i < DP_MAP_COUNT && !ret; i++) {
+		if (dp->map_fd[i] < 0) /* of another version's maps */
+			continue;
 		memset(&info, 0, sizeof(info));
 		len = sizeof(info);
 		if (bpf_obj_get_info_by_fd(dp->map_fd[i], &info, &len))
@@ -95,61 +96,13 @@ int maps_mmap(struct dataplane *dp, struct err *err)
 		dp->map_max[i] = info.max_entries;
 		if (!map_is_mmapable(&info))
 			continue;
-		dp->mem_len[i] = (size_t)info.max_entries * ((info.value_size + 7u) & ~7u);
+		dp->map_size[i] = (info.value_size + 7u) & ~7u;
+		dp->mem_len[i] = (size_t)info.max_entries * dp->map_size[i];
 		dp->mem_len[i] = (dp->mem_len[i] + page - 1) / page * page;
 		if (!map_is_left_out(dp, i))
 			ret = map_mmap(dp, i, err);
 	}
 	return ret ? ret : trace_mmap(dp, err);
-}
-
-/* ---- pins ---------------------------------------------------------------- */
-
-static int pin_maps(struct dataplane *dp, struct err *err)
-{
-	char path[PATH_LEN];
-	int i;
-
-	/* The first one last: an instance with a control map is a whole one. */
-	for (i = DP_MAP_COUNT - 1; i >= 0; i--) {
-		map_pin(path, dp->dir, i);
-		(void)unlink(path); /* of an instance that was never finished */
-		if (bpf_obj_pin(dp->map_fd[i], path))
-			return err_system(err, -errno, "pin map %s at %s", dp_map_names[i], path);
-	}
-	return 0;
-}
-
-static int pin_programs(struct dataplane *dp, struct err *err)
-{
-	char path[PATH_LEN];
-	int i;
-
-	(void)snprintf(path, sizeof(path), "%s/progs", dp->dir);
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return err_system(err, -errno, "make directory %s", path);
-	for (i = 0; i < DP_PROG_COUNT; i++) {
-		prog_pin(path, dp->dir, i);
-		(void)unlink(path);
-		if (bpf_obj_pin(dp->prog_fd[i], path))
-			return err_system(err, -errno, "pin program %s at %s", dp_prog_names[i],
-					  path);
-	}
-	return 0;
-}
-
-static int open_programs(struct dataplane *dp)
-{
-	char path[PATH_LEN];
-	int i;
-
-	for (i = 0; i < DP_PROG_COUNT; i++) {
-		prog_pin(path, dp->dir, i);
-		dp->prog_fd[i] = bpf_obj_get(path);
-		if (dp->prog_fd[i] < 0)
-			return -errno;
-	}
-	return 0;
 }
 
 static void close_programs(struct dataplane *dp)
@@ -161,29 +114,6 @@ static void close_programs(struct dataplane *dp)
 			close(dp->prog_fd[i]);
 		dp->prog_fd[i] = -1;
 	}
-}
-
-/*
- * A reader's file descriptors can write, too: a map that was opened read-only
- * can't be mapped into memory. Its mappings are read-only.
- * @return -ENOENT where the instance has no control map, that is: there is none
- */
-static int open_maps(struct dataplane *dp, struct err *err)
-{
-	char path[PATH_LEN];
-	int i;
-
-	for (i = 0; i < DP_MAP_COUNT; i++) {
-		map_pin(path, dp->dir, i);
-		dp->map_fd[i] = bpf_obj_get(path);
-		if (dp->map_fd[i] >= 0)
-			continue;
-		if (i == DP_MAP_CONTROL && errno == ENOENT)
-			return err_input(err, -ENOENT, "nothing is loaded at %s", dp->dir);
-		return err_system(err, -errno, "open pinned map %s (`shunt reset` starts afresh)",
-				  path);
-	}
-	return 0;
 }
 
 /* ---- making and adopting --------------------------------------------------- */
@@ -202,11 +132,18 @@ static struct sh_control *control_of(struct dataplane *dp)
 	return dp->mem[DP_MAP_CONTROL];
 }
 
-static void control_write(struct dataplane *dp, const struct sh_config *config)
+void control_write(struct dataplane *dp, const struct sh_config *config)
 {
+	static const uint16_t layouts[] = {
+#define X(id, layout) (layout),
+		SH_LAYOUTS(X)
+#undef X
+	};
 	struct sh_control *control = control_of(dp);
 
 	control->abi = SH_ABI;
+	control->size = sizeof(*control);
+	memcpy(control->layout, layouts, sizeof(layouts));
 	control->config = *config;
 	programs_build_id(control->build, sizeof(control->build));
 }
@@ -226,6 +163,16 @@ int scratch_make(struct dataplane *dp, const struct settings *settings,
 	return 0;
 }
 
+/* As the settings would have them. */
+static void config_sizes(struct sh_config *config, const struct settings *settings)
+{
+	config->bucket_mask4 = bucket_mask(settings->max_flows4);
+	config->bucket_mask6 = bucket_mask(settings->max_flows6);
+	config->n_slots = (settings->max_slots + SH_SLOTS_PER_LINE - 1) / SH_SLOTS_PER_LINE *
+			  SH_SLOTS_PER_LINE;
+	config->n_backends = settings->max_backends + 1; /* index 0 is nobody's */
+}
+
 static int instance_make(struct dataplane *dp, const struct settings *settings, struct err *err)
 {
 	struct sh_config config;
@@ -234,11 +181,7 @@ static int instance_make(struct dataplane *dp, const struct settings *settings, 
 	ret = config_make(settings, &config, err);
 	if (ret)
 		return ret;
-	config.bucket_mask4 = bucket_mask(settings->max_flows4);
-	config.bucket_mask6 = bucket_mask(settings->max_flows6);
-	config.n_slots = (settings->max_slots + SH_SLOTS_PER_LINE - 1) / SH_SLOTS_PER_LINE *
-			 SH_SLOTS_PER_LINE;
-	config.n_backends = settings->max_backends + 1; /* index 0 is nobody's */
+	config_sizes(&config, settings);
 	config.trace = dp->mode == DATAPLANE_TRACE;
 	ret = scratch_make(dp, settings, &config, err);
 	if (ret || dp->mode != DATAPLANE_WRITE)
@@ -249,20 +192,20 @@ static int instance_make(struct dataplane *dp, const struct settings *settings, 
 	return ret;
 }
 
+/* Can anything be told of it? */
 static int check_abi(struct dataplane *dp, struct err *err)
 {
 	const struct sh_control *control = control_of(dp);
 
-	if (dp->mem_len[DP_MAP_CONTROL] >= sizeof(*control) && control->abi == SH_ABI)
+	if (control && control->abi == SH_ABI)
 		return 0;
 	return err_system(err, -EPROTO,
-			  "%s was made by a shunt with another map layout (%u, this one has %u); "
-			  "`shunt reset` removes it",
-			  dp->dir, control->abi, SH_ABI);
+			  "%s was made by a shunt that this one can't take over from (%u, this one "
+			  "has %u); `shunt reset` removes it",
+			  dp->dir, control ? control->abi : 0, SH_ABI);
 }
 
-/* The maps are as large as they are, and their flows hash as they do. */
-static void config_keep(struct sh_config *config, const struct sh_config *now)
+void config_keep(struct sh_config *config, const struct sh_config *now)
 {
 	memcpy(config->seed, now->seed, sizeof(config->seed));
 	config->bucket_mask4 = now->bucket_mask4;
@@ -271,41 +214,92 @@ static void config_keep(struct sh_config *config, const struct sh_config *now)
 	config->n_backends = now->n_backends;
 }
 
-/* Take over what is pinned; programs that are not what they should be are loaded anew. */
+/* The settings as programs over these maps would have them. */
+static int adopt_config(const struct dataplane *dp, const struct sh_control *control,
+			const struct settings *settings, struct sh_config *out, struct err *err)
+{
+	int ret;
+
+	ret = config_make(settings, out, err);
+	if (ret)
+		return ret;
+	if (control->config.netns_cookie != out->netns_cookie)
+		return err_input(err, -EXDEV,
+				 "%s belongs to another network namespace: run there, or give "
+				 "this one its own --bpffs and --state",
+				 dp->dir);
+	config_keep(out, &control->config);
+	return 0;
+}
+
+/* Over the same maps; programs that are not what they should be are loaded anew. */
+static int adopt_programs(struct dataplane *dp, const struct settings *settings,
+			  const struct sh_config *config, struct err *err)
+{
+	const struct sh_control *control = control_of(dp);
+	char build[sizeof(control->build)] = "";
+	int ret;
+
+	programs_build_id(build, sizeof(build));
+	if (!strcmp(build, control->build) && !memcmp(config, &control->config, sizeof(*config)) &&
+	    !pins_open_programs(dp))
+		return 0;
+	close_programs(dp);
+	ret = programs_load(dp, settings, config, err);
+	if (!ret)
+		ret = pin_programs(dp, err);
+	if (ret)
+		return ret;
+	control_write(dp, config);
+	dp->fresh_programs = true;
+	return 0;
+}
+
+static int plan_maps(const struct dataplane *dp, const struct settings *settings,
+		     const struct sh_config *config, enum map_way way_out[static DP_MAP_COUNT],
+		     struct err *err)
+{
+	struct map_shape now[DP_MAP_COUNT], wanted[DP_MAP_COUNT];
+	const struct sh_control *control = dp->mem[DP_MAP_CONTROL];
+	int i;
+
+	for (i = 0; i < DP_MAP_COUNT; i++) {
+		now[i].layout = dp->map_fd[i] >= 0 ? migrate_layout_of(control, i) : 0;
+		now[i].entries = dp->map_max[i];
+		wanted[i].layout = migrate_layout(i);
+		wanted[i].entries = programs_map_entries((enum dp_map)i, settings, config);
+	}
+	return migrate_plan(now, wanted, way_out, err);
+}
+
+/* Take over what is pinned. */
 static int instance_adopt(struct dataplane *dp, const struct settings *settings, struct err *err)
 {
+	enum map_way way[DP_MAP_COUNT];
 	struct sh_control *control;
-	char build[sizeof(control->build)] = "";
 	struct sh_config config;
 	int ret;
 
 	ret = maps_mmap(dp, err);
 	if (!ret)
 		ret = check_abi(dp, err);
-	if (!ret)
-		ret = config_make(settings, &config, err);
 	if (ret)
 		return ret;
 	control = control_of(dp);
-	if (control->config.netns_cookie != config.netns_cookie)
-		return err_input(err, -EXDEV,
-				 "%s belongs to another network namespace: run there, or give "
-				 "this one its own --bpffs and --state",
-				 dp->dir);
-	config_keep(&config, &control->config);
-	programs_build_id(build, sizeof(build));
-	if (!strcmp(build, control->build) && !memcmp(&config, &control->config, sizeof(config)) &&
-	    !open_programs(dp))
-		return 0;
-	close_programs(dp);
-	ret = programs_load(dp, settings, &config, err);
-	if (!ret)
-		ret = pin_programs(dp, err);
+	ret = adopt_config(dp, control, settings, &config, err);
 	if (ret)
 		return ret;
-	control_write(dp, &config);
-	dp->fresh_programs = true;
-	return 0;
+	if (control->standing >= SH_STAND_BEFORE)
+		return migrate_resume(dp, settings, &config, err);
+	ret = pins_drop_next(dp->dir, err);
+	if (ret)
+		return ret;
+	config_sizes(&config, settings);
+	ret = plan_maps(dp, settings, &config, way, err);
+	if (ret)
+		return ret;
+	return migrate_moves(way) ? migrate_begin(dp, settings, &config, way, err)
+				  : adopt_programs(dp, settings, &config, err);
 }
 
 int dataplane_reload(struct dataplane *dp, const struct settings *settings, struct err *err)
@@ -322,7 +316,8 @@ int dataplane_reload(struct dataplane *dp, const struct settings *settings, stru
 		return 0;
 	memcpy(old, dp->prog_fd, sizeof(old));
 	ret = programs_load(dp, settings, &config, err);
-	if (!ret)
+	/* Over maps that are not pinned yet, they wait for these. */
+	if (!ret && !dp->migration)
 		ret = pin_programs(dp, err);
 	for (i = 0; i < DP_PROG_COUNT; i++) {
 		if (ret && dp->prog_fd[i] != old[i] && dp->prog_fd[i] >= 0)
@@ -339,6 +334,20 @@ int dataplane_reload(struct dataplane *dp, const struct settings *settings, stru
 	return 0;
 }
 
+static void close_maps(struct dataplane *dp)
+{
+	int i;
+
+	for (i = 0; i < DP_MAP_COUNT; i++) {
+		if (dp->mem[i])
+			munmap(dp->mem[i], dp->mem_len[i]);
+		if (dp->map_fd[i] >= 0)
+			close(dp->map_fd[i]);
+		dp->mem[i] = NULL;
+		dp->map_fd[i] = -1;
+	}
+}
+
 static int open_writer(struct dataplane *dp, const struct settings *settings, struct err *err)
 {
 	struct err nothing = { 0 };
@@ -349,7 +358,7 @@ static int open_writer(struct dataplane *dp, const struct settings *settings, st
 		ret = bpffs_lock(dp->dir_fd, dp->dir, err);
 	if (ret)
 		return ret;
-	ret = open_maps(dp, &nothing);
+	ret = pins_open_maps(dp, &nothing);
 	if (!ret)
 		return instance_adopt(dp, settings, err);
 	if (ret == -ENOENT)
@@ -358,18 +367,56 @@ static int open_writer(struct dataplane *dp, const struct settings *settings, st
 	return ret;
 }
 
-static int open_reader(struct dataplane *dp, struct err *err)
+static int check_layouts(struct dataplane *dp, struct err *err)
+{
+	const struct sh_control *control = control_of(dp);
+	int i;
+
+	for (i = 0; i < DP_MAP_COUNT; i++) {
+		if (migrate_layout_of(control, i) != migrate_layout(i) || dp->map_fd[i] < 0)
+			return err_system(err, -EPROTO,
+					  "%s was made by a shunt of another map layout (%s: %u, "
+					  "this one has %u): run that one, its build is %.*s",
+					  dp->dir, dp_map_names[i], migrate_layout_of(control, i),
+					  migrate_layout(i), (int)sizeof(control->build),
+					  control->build);
+	}
+	return 0;
+}
+
+static int read_pins(struct dataplane *dp, struct err *err)
 {
 	int ret;
 
-	ret = bpffs_open(dp->dir, false, &dp->dir_fd, err);
-	if (!ret)
-		ret = open_maps(dp, err);
+	ret = pins_open_maps(dp, err);
 	if (!ret)
 		ret = maps_mmap(dp, err);
+	return ret ? ret : check_abi(dp, err);
+}
+
+/* While pins are being replaced, for some 10 us, not all are of one instance. */
+#define REPLACE_STEP_NS	 5000000
+#define REPLACE_STEP_MAX 200
+
+static int open_reader(struct dataplane *dp, struct err *err)
+{
+	const struct timespec step = { .tv_nsec = REPLACE_STEP_NS };
+	int ret, i;
+
+	ret = bpffs_open(dp->dir, false, &dp->dir_fd, err);
 	if (!ret)
-		ret = check_abi(dp, err);
-	return ret;
+		ret = read_pins(dp, err);
+	for (i = 0; !ret && control_of(dp)->standing == SH_STAND_LEFT; i++) {
+		if (i == REPLACE_STEP_MAX)
+			return err_system(err, -EAGAIN,
+					  "the takeover of %s was cut short: start shunt again, to "
+					  "finish it",
+					  dp->dir);
+		close_maps(dp);
+		(void)nanosleep(&step, NULL);
+		ret = read_pins(dp, err);
+	}
+	return ret ? ret : check_layouts(dp, err);
 }
 
 struct dataplane *dataplane_new(enum dataplane_mode mode, const char *dir)
@@ -423,17 +470,11 @@ int dataplane_open(struct dataplane **out, enum dataplane_mode mode,
 
 void dataplane_close(struct dataplane *dp)
 {
-	int i;
-
 	if (!dp)
 		return;
+	migration_free(dp->migration);
 	publisher_free(dp->publisher);
-	for (i = 0; i < DP_MAP_COUNT; i++) {
-		if (dp->mem[i])
-			munmap(dp->mem[i], dp->mem_len[i]);
-		if (dp->map_fd[i] >= 0)
-			close(dp->map_fd[i]);
-	}
+	close_maps(dp);
 	close_programs(dp);
 	if (dp->trace)
 		munmap(dp->trace, sizeof(*dp->trace));

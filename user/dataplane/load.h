@@ -3,7 +3,7 @@
 #ifndef SHUNT_USER_LOAD_H
 #define SHUNT_USER_LOAD_H
 
-#include "dataplane/internal.h"
+#include "dataplane/migrate.h"
 
 /* The settings as the programs get them. Seeds are drawn anew. */
 int config_make(const struct settings *settings, struct sh_config *out, struct err *err);
@@ -27,6 +27,38 @@ int scratch_make(struct dataplane *dp, const struct settings *settings,
 
 /* Map every mmapable array of dp->map_fd into dp->mem. */
 int maps_mmap(struct dataplane *dp, struct err *err);
+void flows_munmap(struct dataplane *dp); /* undoes flows_mmap() */
+
+/* How large a map is to be; 0: as it is declared. programs.c */
+uint32_t programs_map_entries(enum dp_map map, const struct settings *settings,
+			      const struct sh_config *config);
+
+/* What can't change while flows are there: @now's seed and the sizes that flows hash by. */
+void config_keep(struct sh_config *config, const struct sh_config *now);
+/* Say in shunt_control what is loaded. */
+void control_write(struct dataplane *dp, const struct sh_config *config);
+
+/* ---- pins.c ---- */
+
+int pin_maps(struct dataplane *dp, struct err *err);
+int pin_programs(struct dataplane *dp, struct err *err);
+/* @return 0, or -ENOENT: not all are there */
+int pins_open_programs(struct dataplane *dp);
+/*
+ * The pinned maps. One that this version has and the pins' maker had not stays -1.
+ * @return -ENOENT where there is no shunt_control, that is: no instance
+ */
+int pins_open_maps(struct dataplane *dp, struct err *err);
+
+/* New maps beside the old ones, under NEXT_PREFIX: those that go another way than MAP_KEEP. */
+int pin_next_maps(struct dataplane *dp, const enum map_way way[static DP_MAP_COUNT],
+		  struct err *err);
+/* @return a file descriptor, or -1 and errno */
+int pin_open_next(const char *dir, int map);
+/* The new maps get the old ones' names. */
+int pins_replace(struct dataplane *dp, struct err *err);
+/* Remove new maps, and links of programs over them. */
+int pins_drop_next(const char *dir, struct err *err);
 
 /* ---- publish.c ---- */
 

@@ -62,8 +62,8 @@ static int check_kernel(struct err *err)
 			  name.release, KERNEL_MAJOR_LEAST, KERNEL_MINOR_LEAST);
 }
 
-static uint32_t map_entries(enum dp_map map, const struct settings *settings,
-			    const struct sh_config *config)
+uint32_t programs_map_entries(enum dp_map map, const struct settings *settings,
+			      const struct sh_config *config)
 {
 	switch (map) {
 	case DP_MAP_FRONTENDS:
@@ -89,6 +89,19 @@ static uint32_t map_entries(enum dp_map map, const struct settings *settings,
 	}
 }
 
+/* libbpf would take the map's sizes for the program's: a layout whose number was not raised. */
+static int reuse_map(struct bpf_map *map, int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	if (info.key_size != bpf_map__key_size(map) || info.value_size != bpf_map__value_size(map))
+		return -EPROTO;
+	return bpf_map__reuse_fd(map, fd);
+}
+
 /* Give @object the maps there are; say how large the others shall be. */
 static int share_maps(struct dataplane *dp, struct bpf_object *object,
 		      const struct settings *settings, const struct sh_config *config)
@@ -101,9 +114,9 @@ static int share_maps(struct dataplane *dp, struct bpf_object *object,
 		map = bpf_object__find_map_by_name(object, dp_map_names[i]);
 		if (!map)
 			continue;
-		entries = map_entries((enum dp_map)i, settings, config);
+		entries = programs_map_entries((enum dp_map)i, settings, config);
 		if (dp->map_fd[i] >= 0)
-			ret = bpf_map__reuse_fd(map, dp->map_fd[i]);
+			ret = reuse_map(map, dp->map_fd[i]);
 		else if (entries)
 			ret = bpf_map__set_max_entries(map, entries);
 	}

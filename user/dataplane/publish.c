@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/listen.h"
 #include "dataplane/netdev.h"
 
 /* What was in force at a frontend, to go back to. */
@@ -274,7 +275,8 @@ static int put_srcranges(struct commit *commit, const struct staged *staged)
 		ret = srcrange_put(commit, staged, &want->source_ranges[i]);
 	}
 	for (i = 0; node && i < want->n_frontends && !ret; i++) {
-		if (want->frontends[i].kind != FRONTEND_LOAD_BALANCER)
+		if (want->frontends[i].kind != FRONTEND_LOAD_BALANCER ||
+		    frontend_is_taken(commit->publisher, want, &want->frontends[i]))
 			continue;
 		self.addr = want->frontends[i].addr;
 		self.len = want->family == FAMILY_IPV4 ? 32 : 128;
@@ -448,13 +450,20 @@ static int retire_room(struct commit *commit)
 	return retired_reserve(&commit->publisher->waiting, services * 2, backends);
 }
 
-static void retire_backends(struct retired *retired, const struct service_entry *entry)
+static void retire_backends(struct commit *commit, const struct service_entry *entry)
 {
+	struct sh_backend *line;
 	size_t i;
 
-	for (i = 0; i < entry->n_backends; i++)
-		if (!entry->backends[i].keep)
-			retire_backend(retired, entry->backends[i].id);
+	for (i = 0; i < entry->n_backends; i++) {
+		if (entry->backends[i].keep)
+			continue;
+		/* In no table any more: nor are clients with affinity to go there. */
+		line = backend_line(commit->dp, entry->backends[i].id);
+		__atomic_fetch_and(&line->flags, (uint16_t)~(SH_BE_IN_CLUSTER | SH_BE_IN_LOCAL),
+				   __ATOMIC_RELAXED);
+		retire_backend(&commit->publisher->waiting, entry->backends[i].id);
+	}
 }
 
 /* The staged state is in force now: the picture follows. */
@@ -471,7 +480,7 @@ static void take_over(struct commit *commit, struct staged *staged)
 		__atomic_store_n(&line->weight, staged->backends[i].weight, __ATOMIC_RELAXED);
 		line->node = staged->backends[i].node;
 	}
-	retire_backends(retired, entry);
+	retire_backends(commit, entry);
 	if (staged->cluster_is_new)
 		retire_table(retired, &entry->cluster);
 	if (staged->local_is_new || !staged->local.size)
@@ -521,7 +530,7 @@ static void retire_services(struct commit *commit, struct service_group *group)
 	DL_FOREACH_SAFE(group->services, entry, next) {
 		if (entry->keep)
 			continue;
-		retire_backends(retired, entry);
+		retire_backends(commit, entry);
 		retire_table(retired, &entry->cluster);
 		retire_table(retired, &entry->local);
 		key.id = entry->id;
@@ -559,6 +568,8 @@ static void commit_finish(struct commit *commit)
 	}
 	for (i = 0; i < stage->n_scope; i++)
 		retire_services(commit, stage->scope[i]);
+	/* An address that was ours until just now: what went has made room for it. */
+	(void)put_others(commit, NULL);
 }
 
 int dataplane_change(struct dataplane *dp, const struct publish_order *order,
@@ -573,6 +584,7 @@ int dataplane_change(struct dataplane *dp, const struct publish_order *order,
 	commit.result = result;
 	commit.wanted = wanted;
 	ret = stage_make(&stage, dp, order, err);
+	result->conflicts = stage.n_taken;
 	if (!ret && retire_room(&commit))
 		ret = err_system(err, -ENOMEM, "publish");
 	if (!ret && stage.all)
@@ -583,7 +595,9 @@ int dataplane_change(struct dataplane *dp, const struct publish_order *order,
 		stage_cancel(&stage);
 	} else {
 		commit_finish(&commit);
+		dp->needs_publish = dp->needs_publish && !stage.all;
 		stage_done(&stage);
+		listen_published(dp, result);
 	}
 	free(commit.undo);
 	return ret;

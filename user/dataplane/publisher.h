@@ -43,7 +43,9 @@ struct frontend_entry {
 	struct sh_frontend value;
 	/* NULL: an address as such, which several Services may share: see @users */
 	struct service_group *group;
-	uint32_t users, usable; /* frontends at this address, and those with an endpoint */
+	uint32_t users;	      /* frontends at this address, */
+	uint32_t usable;      /* those with an endpoint, */
+	uint32_t cluster_ips; /* those whose ClusterIP it is */
 	bool keep;
 	struct frontend_entry *prev, *next; /* of the group's */
 	UT_hash_handle hh;

@@ -50,8 +50,8 @@ static int copy_all(struct dataplane *dp, struct dataplane *live, struct err *er
 	int ret = 0, map;
 
 	for (map = 0; map < DP_MAP_COUNT; map++) {
-		if (map == DP_MAP_CONTROL || !dp->mem[map])
-			continue;
+		if (map == DP_MAP_CONTROL || map == DP_MAP_LISTENERS || !dp->mem[map])
+			continue; /* nobody listens to what happens in a copy */
 		if (dp->mem_len[map] != live->mem_len[map])
 			return err_system(err, -EPROTO, "copy %s: its size is not as it should be",
 					  dp_map_names[map]);

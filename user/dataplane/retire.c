@@ -100,15 +100,21 @@ void dataplane_retire_slots(struct dataplane *dp)
 {
 	struct publisher *publisher = dp->publisher;
 	struct retired *batch = &publisher->in_hand;
+	size_t i, n = batch->n_backends;
 	uint32_t index;
-	size_t i;
 
 	for (i = 0; i < batch->n_tables; i++)
 		(void)slots_give(&publisher->slots, &batch->tables[i]);
-	batch->n_tables = 0;
-	for (i = 0; i < batch->n_backends; i++) {
+	batch->n_tables = batch->n_backends = 0;
+	for (i = 0; i < n; i++) {
+		/* Nobody chose it, and since the grace period nobody can: no flow is to be ended. */
+		if (!backend_line(dp, batch->backends[i])->connections) {
+			backend_release(dp, batch->backends[i]);
+			continue;
+		}
 		index = SH_BACKEND_INDEX(batch->backends[i]);
 		publisher->gone[index / 8] |= (uint8_t)(1u << index % 8);
+		batch->backends[batch->n_backends++] = batch->backends[i];
 	}
 	/* Whatever pass is on its way: this one has to see every bucket. */
 	if (batch->n_backends)

@@ -247,12 +247,25 @@ out:
 	return 0;
 }
 
-static bool wants_local(const struct want_service *want)
+bool frontend_is_taken(const struct publisher *publisher, const struct want_service *want,
+		       const struct want_frontend *frontend)
+{
+	const struct sh_frontend_key key = { .addr = frontend->addr,
+					     .port = frontend->port,
+					     .proto = want->proto };
+	const struct frontend_entry *entry = frontend_find(publisher, &key);
+
+	return entry && entry->group && !entry->group->in_scope &&
+	       entry->group != &publisher->strays;
+}
+
+static bool wants_local(const struct stage *stage, const struct want_service *want)
 {
 	size_t i;
 
 	for (i = 0; i < want->n_frontends; i++) {
-		if (want->frontends[i].local_only)
+		if (want->frontends[i].local_only &&
+		    !frontend_is_taken(stage->publisher, want, &want->frontends[i]))
 			return true;
 	}
 	return false;
@@ -262,7 +275,7 @@ static bool wants_local(const struct want_service *want)
 static int stage_tables(struct stage *stage, struct staged *staged, struct err *err)
 {
 	const struct service_entry *entry = staged->entry;
-	bool local = wants_local(staged->want);
+	bool local = wants_local(stage, staged->want);
 	int ret;
 
 	staged->cluster_members =
@@ -407,6 +420,17 @@ static int stage_service(struct stage *stage, struct staged *staged,
 	return ret ? ret : stage_tables(stage, staged, err);
 }
 
+/* Others have all its frontends: it is none, as resolve() has it. */
+static bool is_taken(const struct stage *stage, const struct want_service *want)
+{
+	size_t i;
+
+	for (i = 0; i < want->n_frontends; i++)
+		if (!frontend_is_taken(stage->publisher, want, &want->frontends[i]))
+			return false;
+	return want->n_frontends;
+}
+
 int stage_make(struct stage *stage, struct dataplane *dp, const struct publish_order *order,
 	       struct err *err)
 {
@@ -419,8 +443,12 @@ int stage_make(struct stage *stage, struct dataplane *dp, const struct publish_o
 	if (!stage->v || scope_make(stage, order))
 		return err_system(err, -ENOMEM, "plan %zu Service ports", wanted->n_services);
 	for (i = 0; i < wanted->n_services; i++) {
+		if (is_taken(stage, &wanted->services[i])) {
+			stage->n_taken++;
+			continue;
+		}
 		stage->n++;
-		ret = stage_service(stage, &stage->v[i], &wanted->services[i], err);
+		ret = stage_service(stage, &stage->v[stage->n - 1], &wanted->services[i], err);
 		if (ret)
 			return ret;
 	}

@@ -28,6 +28,7 @@ struct stage {
 	struct publisher *publisher;
 	struct staged *v;
 	size_t n;
+	size_t n_taken;		      /* Service ports left out: others have all their frontends */
 	struct service_group **scope; /* whatever is not wanted of theirs goes */
 	size_t n_scope, cap_scope;
 	bool all; /* the scope is everything, strays too */
@@ -42,6 +43,10 @@ int stage_scope(struct stage *stage, struct service_group *group);
 void stage_cancel(struct stage *stage);
 /* After it has been taken over: only the memory. */
 void stage_done(struct stage *stage);
+
+/* A Service outside of this publish has it, and keeps it. */
+bool frontend_is_taken(const struct publisher *publisher, const struct want_service *want,
+		       const struct want_frontend *frontend);
 
 /* Free the line of a backend that no program can reach any more. */
 void backend_release(struct dataplane *dp, uint32_t id);

@@ -80,23 +80,57 @@ int addr_net_parse(const char *text, struct addr_net *out)
 	return 0;
 }
 
+/* By hand, as the two below: a list of flows has millions. @return the end of the number */
+static char *put_number(char *to, unsigned int number)
+{
+	char digits[10];
+	size_t n = 0;
+
+	do {
+		digits[n++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	while (n)
+		*to++ = digits[--n];
+	return to;
+}
+
+/* @return the end, a NUL */
+static char *put_addr(char *to, const struct sh_addr *addr)
+{
+	unsigned int i;
+
+	if (!sh_addr_is_v4(addr)) {
+		(void)inet_ntop(AF_INET6, addr->b, to, ADDR_STRLEN);
+		return to + strlen(to);
+	}
+	for (i = 12; i < 16; i++) {
+		to = put_number(to, addr->b[i]);
+		*to++ = '.';
+	}
+	*--to = '\0';
+	return to;
+}
+
 const char *addr_format(const struct sh_addr *addr, char buf[static ADDR_STRLEN])
 {
-	if (sh_addr_is_v4(addr))
-		(void)inet_ntop(AF_INET, &addr->w[3], buf, ADDR_STRLEN);
-	else
-		(void)inet_ntop(AF_INET6, addr->b, buf, ADDR_STRLEN);
+	(void)put_addr(buf, addr);
 	return buf;
 }
 
 const char *addr_port_format(const struct sh_addr *addr, __be16 port,
 			     char buf[static ADDR_PORT_STRLEN])
 {
-	const bool v4 = sh_addr_is_v4(addr);
-	char text[ADDR_STRLEN];
+	const bool v6 = !sh_addr_is_v4(addr);
+	char *to = buf;
 
-	(void)snprintf(buf, ADDR_PORT_STRLEN, v4 ? "%s:%u" : "[%s]:%u", addr_format(addr, text),
-		       ntohs(port));
+	if (v6)
+		*to++ = '[';
+	to = put_addr(to, addr);
+	if (v6)
+		*to++ = ']';
+	*to++ = ':';
+	*put_number(to, ntohs(port)) = '\0';
 	return buf;
 }
 

@@ -8,7 +8,8 @@
 
 #include "util/output_yaml.h"
 
-#define COLUMN_GAP 3
+#define COLUMN_GAP   3
+#define OUTPUT_BYTES 65536 /* written at a time */
 
 struct output {
 	const struct listing *listing;
@@ -22,6 +23,12 @@ struct output {
 	size_t n_held;
 	size_t width[OUTPUT_COLUMNS_MAX];
 	bool aligned; /* the header is out, widths are fixed */
+	/* changes */
+	bool changes; /* rows are written one by one, as no list */
+	bool gone;    /* the row at hand is there no longer */
+	/* What is written and not yet given to the stream: a call per cell is too slow. */
+	size_t len;
+	char buf[OUTPUT_BYTES];
 };
 
 /* What the stream says: stdio keeps no errno of its own, so ask at once. */
@@ -30,6 +37,59 @@ static int stream_result(FILE *to)
 	if (!ferror(to))
 		return 0;
 	return errno ? -errno : -EIO;
+}
+
+/* ---- writing --------------------------------------------------------------- */
+
+/* A failure stays with the stream, where stream_result() finds it. */
+static void drain(struct output *output)
+{
+	if (output->len)
+		(void)fwrite(output->buf, 1, output->len, output->to);
+	output->len = 0;
+}
+
+static void put(struct output *output, const char *text, size_t len)
+{
+	size_t part;
+
+	while (len) {
+		if (output->len == OUTPUT_BYTES)
+			drain(output);
+		part = OUTPUT_BYTES - output->len < len ? OUTPUT_BYTES - output->len : len;
+		memcpy(output->buf + output->len, text, part);
+		output->len += part;
+		text += part;
+		len -= part;
+	}
+}
+
+static void put_text(struct output *output, const char *text)
+{
+	put(output, text, strlen(text));
+}
+
+static void put_blanks(struct output *output, size_t n)
+{
+	static const char blanks[] = "                                ";
+	const size_t most = sizeof(blanks) - 1;
+
+	for (; n > most; n -= most)
+		put(output, blanks, most);
+	put(output, blanks, n);
+}
+
+/* @return where in @buf the number begins; it ends with the NUL at the end */
+static const char *number_format(uint64_t number, char buf[static AGE_STRLEN])
+{
+	char *c = &buf[AGE_STRLEN - 1];
+
+	*c = '\0';
+	do {
+		*--c = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	return c;
 }
 
 const char *age_format(uint64_t seconds, char buf[static AGE_STRLEN])
@@ -68,8 +128,7 @@ static const char *cell_text(const struct column *column, const struct cell *cel
 {
 	switch (column->type) {
 	case COLUMN_NUMBER:
-		(void)snprintf(buf, AGE_STRLEN, "%" PRIu64, cell->number);
-		return buf;
+		return number_format(cell->number, buf);
 	case COLUMN_BOOL:
 		return cell->number ? "yes" : "no";
 	case COLUMN_AGE:
@@ -82,11 +141,12 @@ static const char *cell_text(const struct column *column, const struct cell *cel
 }
 
 /* One column of a line; the gap before it says how much of the last one's width is left over. */
-static void put_column(const struct output *output, size_t column, const char *text, size_t *pad)
+static void put_column(struct output *output, size_t column, const char *text, size_t *pad)
 {
 	size_t len = strlen(text);
 
-	(void)fprintf(output->to, "%*s%s", (int)*pad, "", text);
+	put_blanks(output, *pad);
+	put(output, text, len);
 	*pad = COLUMN_GAP + (len < output->width[column] ? output->width[column] - len : 0);
 }
 
@@ -99,10 +159,10 @@ static void put_header(struct output *output)
 		if (shown(output, &listing->columns[i]))
 			put_column(output, i, listing->columns[i].header, &pad);
 	}
-	(void)fputc('\n', output->to);
+	put(output, "\n", 1);
 }
 
-static void put_held_row(const struct output *output, char *const *texts)
+static void put_held_row(struct output *output, char *const *texts)
 {
 	const struct listing *listing = output->listing;
 	size_t i, pad = 0;
@@ -111,7 +171,7 @@ static void put_held_row(const struct output *output, char *const *texts)
 		if (texts[i]) /* a column that is shown */
 			put_column(output, i, texts[i], &pad);
 	}
-	(void)fputc('\n', output->to);
+	put(output, "\n", 1);
 }
 
 /* Header and the rows held back; from here on rows go straight out. */
@@ -185,7 +245,7 @@ static void table_stream(struct output *output, const struct cell *cells)
 			put_column(output, i, cell_text(&listing->columns[i], &cells[i], buf),
 				   &pad);
 	}
-	(void)fputc('\n', output->to);
+	put_text(output, output->gone ? "   (deleted)\n" : "\n");
 }
 
 /* ---- JSON, YAML, names --------------------------------------------------- */
@@ -252,54 +312,142 @@ static json_t *row_tree(const struct listing *listing, const struct cell *cells)
 	return row;
 }
 
-static int json_row(struct output *output, const json_t *row)
+/* Most texts are plain; the others are left to those who know how. */
+static int put_json_text(struct output *output, const char *text)
 {
-	const char *before = output->rows ? ",\n" : "";
+	char *dumped;
+	const char *c;
+	json_t *tree;
 
-	if (!output->rows)
-		(void)fprintf(output->to, "{\"kind\": \"%sList\", \"items\": [\n",
-			      output->listing->kind);
-	(void)fputs(before, output->to);
-	if (json_dumpf(row, output->to, 0))
-		return ferror(output->to) ? stream_result(output->to) : -ENOMEM;
+	for (c = text; *c >= ' ' && *c < 0x7f && *c != '"' && *c != '\\'; c++)
+		;
+	if (!*c) {
+		put(output, "\"", 1);
+		put(output, text, (size_t)(c - text));
+		put(output, "\"", 1);
+		return 0;
+	}
+	tree = text_tree(text);
+	dumped = tree ? json_dumps(tree, JSON_ENCODE_ANY) : NULL;
+	json_decref(tree);
+	if (!dumped)
+		return -ENOMEM;
+	put_text(output, dumped);
+	free(dumped);
 	return 0;
 }
 
-static int tree_row(struct output *output, const struct cell *cells)
+static int put_json_piece(const char *text, size_t len, void *output)
 {
-	json_t *row = row_tree(output->listing, cells);
+	put(output, text, len);
+	return 0;
+}
+
+static int put_json_cell(struct output *output, const struct column *column,
+			 const struct cell *cell)
+{
+	char buf[AGE_STRLEN];
+
+	switch (column->type) {
+	case COLUMN_TEXT:
+		if (cell->text)
+			return put_json_text(output, cell->text);
+		break;
+	case COLUMN_NUMBER:
+	case COLUMN_AGE:
+		put_text(output, number_format(cell->number, buf));
+		return 0;
+	case COLUMN_BOOL:
+		put_text(output, cell->number ? "true" : "false");
+		return 0;
+	case COLUMN_TREE:
+		if (cell->tree)
+			return json_dump_callback(cell->tree, put_json_piece, output,
+						  JSON_ENCODE_ANY)
+				       ? -ENOMEM
+				       : 0;
+		break;
+	}
+	put_text(output, "null");
+	return 0;
+}
+
+static int put_json_object(struct output *output, const struct cell *cells)
+{
+	const struct listing *listing = output->listing;
+	const char *before = "{\"";
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < listing->n_columns; i++) {
+		if (!listing->columns[i].key)
+			continue;
+		put_text(output, before);
+		put_text(output, listing->columns[i].key);
+		put_text(output, "\": ");
+		ret = put_json_cell(output, &listing->columns[i], &cells[i]);
+		before = ", \"";
+	}
+	put_text(output, output->gone ? ", \"deleted\": true}" : "}");
+	return ret;
+}
+
+static int json_row(struct output *output, const struct cell *cells)
+{
 	int ret;
 
-	if (!row)
-		return -ENOMEM;
-	if (output->format == OUTPUT_JSON)
-		ret = json_row(output, row);
-	else
+	if (!output->changes && !output->rows) {
+		put_text(output, "{\"kind\": \"");
+		put_text(output, output->listing->kind);
+		put_text(output, "List\", \"items\": [\n");
+	} else if (!output->changes) {
+		put_text(output, ",\n");
+	}
+	ret = put_json_object(output, cells);
+	if (output->changes)
+		put_text(output, "\n");
+	return ret;
+}
+
+static int yaml_row(struct output *output, const struct cell *cells)
+{
+	json_t *row = row_tree(output->listing, cells);
+	int ret = 0;
+
+	if (!row || (output->gone && json_object_set_new(row, "deleted", json_true())))
+		ret = -ENOMEM;
+	else if (!output->changes)
 		ret = yaml_writer_item(output->yaml, row);
+	else if (fputs("---\n", output->to) >= 0)
+		ret = yaml_write_document(output->to, row);
 	json_decref(row);
 	return ret;
 }
 
-static void name_row(const struct output *output, const struct cell *cells)
+static void name_row(struct output *output, const struct cell *cells)
 {
 	const struct listing *listing = output->listing;
 	size_t i;
 
 	for (i = 0; i < listing->n_columns; i++) {
-		if (listing->columns[i].flags & COLUMN_NAME)
-			(void)fprintf(output->to, "%s/%s\n", listing->word,
-				      cells[i].text ? cells[i].text : "");
+		if (!(listing->columns[i].flags & COLUMN_NAME))
+			continue;
+		put_text(output, listing->word);
+		put_text(output, "/");
+		put_text(output, cells[i].text ? cells[i].text : "");
+		put_text(output, output->gone ? " deleted\n" : "\n");
 	}
 }
 
-static int json_end(const struct output *output)
+static void json_end(struct output *output)
 {
-	if (!output->rows)
-		(void)fprintf(output->to, "{\"kind\": \"%sList\", \"items\": []}\n",
-			      output->listing->kind);
-	else
-		(void)fputs("\n]}\n", output->to);
-	return 0;
+	if (output->rows) {
+		put_text(output, "\n]}\n");
+		return;
+	}
+	put_text(output, "{\"kind\": \"");
+	put_text(output, output->listing->kind);
+	put_text(output, "List\", \"items\": []}\n");
 }
 
 /* ---- the writer ---------------------------------------------------------- */
@@ -349,10 +497,23 @@ size_t output_rows(const struct output *output)
 	return output->rows;
 }
 
+bool output_wants(const struct output *output, size_t column)
+{
+	const struct column *of = &output->listing->columns[column];
+
+	if (output_wants_trees(output))
+		return of->key != NULL;
+	if (output->format == OUTPUT_NAME)
+		return of->flags & COLUMN_NAME;
+	return shown(output, of);
+}
+
 static int format_row(struct output *output, const struct cell *cells)
 {
-	if (output_wants_trees(output))
-		return tree_row(output, cells);
+	if (output->format == OUTPUT_JSON)
+		return json_row(output, cells);
+	if (output->format == OUTPUT_YAML)
+		return yaml_row(output, cells);
 	if (output->format == OUTPUT_NAME)
 		name_row(output, cells);
 	else if (!output->aligned)
@@ -377,20 +538,43 @@ int output_row(struct output *output, const struct cell *cells)
 	return ret;
 }
 
+void output_changes(struct output *output)
+{
+	output->changes = true;
+}
+
+int output_gone(struct output *output, const struct cell *cells)
+{
+	int ret;
+
+	output->gone = true;
+	ret = output_row(output, cells);
+	output->gone = false;
+	return ret;
+}
+
+int output_flush(struct output *output)
+{
+	errno = 0;
+	if (output->held && output->n_held) {
+		table_align(output);
+		drop_held(output);
+	}
+	drain(output);
+	(void)fflush(output->to);
+	return stream_result(output->to);
+}
+
 int output_finish(struct output *output)
 {
 	int ret = 0;
 
 	errno = 0;
-	if (output->format == OUTPUT_JSON)
-		ret = json_end(output);
-	else if (output->format == OUTPUT_YAML)
+	if (output->format == OUTPUT_JSON && !output->changes)
+		json_end(output);
+	else if (output->format == OUTPUT_YAML && !output->changes)
 		ret = yaml_writer_end(output->yaml);
-	else if (output->held && output->rows && !output->aligned)
-		table_align(output);
-	if (!ret)
-		(void)fflush(output->to);
-	return ret ? ret : stream_result(output->to);
+	return ret ? ret : output_flush(output);
 }
 
 int output_document(FILE *to, enum output_format format, const json_t *tree)

@@ -44,6 +44,7 @@ enum column_flags {
 	COLUMN_NARROW = 0x2,	/* in the narrow table only */
 	COLUMN_NAMESPACE = 0x4, /* in tables over all namespaces only */
 	COLUMN_NAME = 0x8,	/* what -o name prints; a COLUMN_TEXT */
+	COLUMN_ID = 0x10,	/* together these tell one row from all others */
 };
 
 struct column {
@@ -74,6 +75,8 @@ struct output *output_new(const struct listing *listing, enum output_format form
 			  FILE *to);
 void output_free(struct output *output); /* NULL is fine; what is held back is not written */
 bool output_wants_trees(const struct output *output);
+/* Does this format use the cells of @column? The others may be left empty. */
+bool output_wants(const struct output *output, size_t column);
 size_t output_rows(const struct output *output);
 
 /*
@@ -83,6 +86,16 @@ size_t output_rows(const struct output *output);
 int output_row(struct output *output, const struct cell *cells);
 /* Writes the end. A list without rows is written too, but for tables: these stay empty. */
 int output_finish(struct output *output);
+
+/*
+ * Instead of one list, changes one after the other: each row is a JSON object
+ * on a line of its own, or a YAML document. Before the first row.
+ */
+void output_changes(struct output *output);
+/* A row that is no longer there, after output_changes(); as output_row(). */
+int output_gone(struct output *output, const struct cell *cells);
+/* All rows so far to the reader, those held back too. @return 0 or a negative errno */
+int output_flush(struct output *output);
 
 /* One document: @tree as JSON or as YAML. @return 0 or a negative errno */
 int output_document(FILE *to, enum output_format format, const json_t *tree);
