@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "agent/sync.h"
+#include "dataplane/probe.h"
 #include "dataplane/publisher.h"
 #include "source/manifest.h"
 
@@ -135,7 +136,8 @@ static void retire(struct rig *rig)
 
 	if (!dataplane_retire_begin(rig->dp))
 		return;
-	dataplane_retire_slots(rig->dp);
+	if (!dataplane_retire_slots(rig->dp))
+		return;
 	while (dataplane_sweep(rig->dp, 1000000000, &result))
 		;
 }
@@ -837,6 +839,38 @@ static void test_a_change_is_published_alone(void **state)
 	rig_free(rig);
 }
 
+/* A backend that nobody has used costs no look at the flows, and none of them its life. */
+static void test_flows_go_on(void **state)
+{
+	struct rig *rig = rig_new(false);
+	const struct sh_control *control = rig->dp->mem[DP_MAP_CONTROL];
+	struct sh_bucket *bucket = rig->dp->mem[DP_MAP_TAGS4];
+	struct sweep_result swept;
+	uint32_t live;
+
+	live = (probe_jiffies() >> control->config.stamp_shift & SH_WORD_STAMP_MASK) |
+	       (uint32_t)SH_LIVE << SH_WORD_STATE_SHIFT | 1u << SH_WORD_TAG_SHIFT;
+	bucket->word[0] = live;
+	tell(rig, NODE SERVICE("a", "1", "") SLICE("a-1", "a", AT("10.244.1.1")));
+	(void)settle(rig);
+	tell(rig, SLICE("a-1", "a", AT("10.244.1.2")));
+	assert_int_equal(sync_run(&rig->sync, NULL), 0);
+	assert_true(dataplane_retire_begin(rig->dp));
+	assert_false(dataplane_retire_slots(rig->dp));
+	assert_int_equal(backends_at(rig, "10.244.1.1"), 0);
+	/* A walk that nobody has begun knows no time. */
+	assert_false(dataplane_sweep(rig->dp, 1000000000, &swept));
+	assert_int_equal(swept.expired, 0);
+	assert_int_equal(bucket->word[0], live);
+
+	dataplane_sweep_begin(rig->dp);
+	while (dataplane_sweep(rig->dp, 1000000000, &swept))
+		;
+	assert_int_equal(swept.expired, 0);
+	assert_int_equal(bucket->word[0], live);
+	rig_free(rig);
+}
+
 static void test_who_goes_makes_room_for_who_waits(void **state)
 {
 	struct rig *rig = rig_new(false);
@@ -1131,6 +1165,7 @@ int main(void)
 	const struct CMUnitTest none[] = { cmocka_unit_test(test_needs_root) };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_change_is_published_alone),
+		cmocka_unit_test(test_flows_go_on),
 		cmocka_unit_test(test_who_goes_makes_room_for_who_waits),
 		cmocka_unit_test(test_two_want_one_node_port),
 		cmocka_unit_test(test_two_change_places),

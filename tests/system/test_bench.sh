@@ -70,7 +70,7 @@ grep -q '^xdp/ipv4/empty ' "$TMP/out" || die "no row in: $(cat "$TMP/out")"
 equal "$(grep -cE '^[a-z]+/ipv' "$TMP/out")" 1 "rows of a pattern"
 must_end 2 '--runs: "3" is not a number in 7-1000' "$SHUNT" bench --runs 3
 must_end 2 'limit SH_BENCH_BACKENDS_MAX' "$SHUNT" bench --services 50000 --endpoints 100
-must_end 2 '-o yaml' "$SHUNT" bench -o yaml
+must_end 2 'no such --output' "$SHUNT" bench -o yaml
 must_end 1 'no row' "$SHUNT" bench --row nothing/of/it
 
 # The kernel frees what a process has left behind its back.

@@ -439,7 +439,8 @@ static int start(struct agent *agent, struct err *err)
 		(struct reclaim){ .dp = agent->dp, .stats = &agent->stats, .log = log_line };
 	(void)reclaim_start(&agent->reclaim, &agent->loop);
 	/* One that is there serves already: new devices, and new programs, don't wait. */
-	ret = edges_start(&agent->edges, &agent->loop, &agent->sync, fresh, err);
+	ret = edges_start(&agent->edges, &agent->loop, &agent->sync,
+			  fresh || dataplane_needs_publish(agent->dp), err);
 	start_servers(agent);
 	start_report(agent);
 	if (!ret)

@@ -31,8 +31,10 @@ static void grace_done(uv_work_t *work, int status)
 		reclaim->log(reclaim->log_arg, reclaim->sockets_err.msg);
 	reclaim->sockets_said = reclaim->sockets_ret;
 	reclaim->stats->sockets_ended += reclaim->sockets.tcp + reclaim->sockets.udp;
-	dataplane_retire_slots(reclaim->dp);
-	(void)uv_idle_start(&reclaim->slices, slices_run);
+	if (dataplane_retire_slots(reclaim->dp))
+		(void)uv_idle_start(&reclaim->slices, slices_run);
+	else
+		reclaim_kick(reclaim);
 }
 
 static void pause_over(uv_timer_t *handle)

@@ -458,7 +458,7 @@ int lab_fill_map(struct lab *lab, enum bench_yardstick yardstick, uint32_t n, st
 {
 	const struct shunt_bench *skel = lab->skel;
 	struct sh_bench_value *values = calloc(BATCH, sizeof(*values));
-	char *keys = calloc(BATCH, sizeof(struct sh_bench_key6));
+	char *keys = malloc(BATCH * sizeof(struct sh_bench_key6));
 	const size_t size = lab->v6 ? sizeof(struct sh_bench_key6) : sizeof(struct sh_bench_key4);
 	uint32_t done = 0, i, count;
 	int fd, ret = 0;
@@ -526,7 +526,9 @@ static void *map_memory(const struct bpf_map *map, size_t *len)
 	*len = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
 	*len = (*len + page - 1) / page * page;
 	mem = mmap(NULL, *len, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	return mem == MAP_FAILED ? NULL : mem;
+	if (mem == MAP_FAILED)
+		return NULL;
+	return mem;
 }
 
 static int load_programs(struct lab *lab, struct err *err)

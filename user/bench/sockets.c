@@ -157,13 +157,14 @@ static int call_pair(struct hooks *hooks, const struct calling *calling, double 
 static int call_row(struct hooks *hooks, const struct calling *calling, uint32_t runs,
 		    struct bench_row *row, struct err *err)
 {
-	double *gross = calloc(3ull * runs, sizeof(*gross));
-	double *baseline = gross + runs, *net = baseline + runs;
+	double *gross = calloc(3ull * runs, sizeof(*gross)), *baseline, *net;
 	uint32_t i;
 	int ret = 0;
 
 	if (!gross)
 		return err_system(err, -ENOMEM, "measure %s", row->name);
+	baseline = gross + runs;
+	net = baseline + runs;
 	for (i = 0; !ret && i < runs; i++) {
 		ret = call_pair(hooks, calling, &gross[i], &baseline[i], err);
 		net[i] = gross[i] - baseline[i];

@@ -223,8 +223,8 @@ const struct command commands[] = {
 			"a system call: net ns for one (over a baseline that is measured beside "
 			"it), and\n"
 			"as a share of a look-up in a kernel hash map, measured in the same run. "
-			"Takes\n"
-			"about two minutes and 1 GiB of memory, less with --row or --flows.\n",
+			"Takes a\n"
+			"few minutes and 1 GiB of memory, less with --row or --flows.\n",
 		.examples = "  shunt bench\n"
 			    "  shunt bench --row 'xdp/ipv4/*' --runs 15\n"
 			    "  shunt bench --services 10000 -o json >bench.json\n",

@@ -135,8 +135,11 @@ int dataplane_retire_grace(struct dataplane *dp, struct err *err);
  * are none, else from 10 ms on. @return as dataplane_end_sockets(); not to be tried again
  */
 int dataplane_retire_sockets(struct dataplane *dp, struct sockets_ended *out, struct err *err);
-/* Then: tables are free at once, backends when the next pass over the flow tables is over. */
-void dataplane_retire_slots(struct dataplane *dp);
+/*
+ * Then: tables and backends that nobody has used are free at once, other backends when the
+ * pass over the flow tables that this call begins is over. @return whether it began one
+ */
+bool dataplane_retire_slots(struct dataplane *dp);
 
 /* Begin a pass over the flow tables: expired flows go, those of backends in hand are ended. */
 void dataplane_sweep_begin(struct dataplane *dp);

@@ -174,6 +174,7 @@ void sweep_begin(struct dataplane *dp)
 
 	const uint32_t jiffies = probe_jiffies();
 
+	sweep->going = true;
 	sweep->next = 0;
 	sweep->incomplete = false;
 	sweep->stamp = jiffies ? jiffies >> control->config.stamp_shift & SH_WORD_STAMP_MASK
@@ -188,7 +189,7 @@ bool sweep_some(struct dataplane *dp, uint64_t n)
 	uint64_t first = 0;
 	unsigned int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; sweep->going && i < 2; i++) {
 		while (n && sweep->next < first + tables[i].n_buckets) {
 			sweep_bucket(dp, &tables[i], sweep->next - first);
 			sweep->next++;
@@ -196,9 +197,11 @@ bool sweep_some(struct dataplane *dp, uint64_t n)
 		}
 		first += tables[i].n_buckets;
 	}
-	if (sweep->next == first)
+	if (sweep->going && sweep->next == first) {
 		sweep_done(sweep);
-	return sweep->next < first;
+		sweep->going = false;
+	}
+	return sweep->going;
 }
 
 void dataplane_route_changed(struct dataplane *dp)

@@ -294,9 +294,10 @@ static int listener_map(struct listener *listener, struct err *err)
 	void *mem = mmap(NULL, dp->mem_len[DP_MAP_LISTENERS], PROT_READ | PROT_WRITE, MAP_SHARED,
 			 dp->map_fd[DP_MAP_LISTENERS], 0);
 
-	if (mem == MAP_FAILED)
-		return err_system(err, -errno, "map %s into memory",
-				  dp_map_names[DP_MAP_LISTENERS]);
+	if (mem == MAP_FAILED) {
+		err_system(err, -errno, "map %s into memory", dp_map_names[DP_MAP_LISTENERS]);
+		return -EIO;
+	}
 	listener->all = mem;
 	listener->seen = __atomic_load_n(&listener->all->published, __ATOMIC_ACQUIRE);
 	return 0;

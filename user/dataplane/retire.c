@@ -96,7 +96,7 @@ int dataplane_retire_sockets(struct dataplane *dp, struct sockets_ended *out, st
 	return dataplane_end_sockets(dp, batch->backends, batch->n_backends, out, err);
 }
 
-void dataplane_retire_slots(struct dataplane *dp)
+bool dataplane_retire_slots(struct dataplane *dp)
 {
 	struct publisher *publisher = dp->publisher;
 	struct retired *batch = &publisher->in_hand;
@@ -119,6 +119,7 @@ void dataplane_retire_slots(struct dataplane *dp)
 	/* Whatever pass is on its way: this one has to see every bucket. */
 	if (batch->n_backends)
 		sweep_begin(dp);
+	return batch->n_backends;
 }
 
 /* The pass that looked for them is over: nothing leads to these ids any more. */
@@ -182,8 +183,7 @@ int dataplane_retire(struct dataplane *dp, struct retire_result *out, struct err
 	if (ret)
 		return ret;
 	(void)dataplane_retire_sockets(dp, &out->sockets, &out->sockets_err);
-	dataplane_retire_slots(dp);
-	if (dp->publisher->in_hand.n_backends)
+	if (dataplane_retire_slots(dp))
 		(void)dataplane_sweep(dp, UINT64_MAX / 2, &out->swept);
 	return 0;
 }

@@ -14,6 +14,7 @@ struct dataplane;
 
 /* Where the walk stands: a bucket of the IPv4 table, then of the IPv6 one. */
 struct sweep {
+	bool going;	/* sweep_begin() was called, and the end is not reached */
 	uint64_t next;	/* bucket, counted over both tables */
 	uint32_t stamp; /* now, as the programs count it; taken as a pass begins */
 	size_t expired, ended;
