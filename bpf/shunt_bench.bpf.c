@@ -154,4 +154,29 @@ static __always_inline bool sh_bench_key6(void *data, void *end, struct sh_bench
 SH_BENCH_PROGRAMS(xdp, "xdp", struct xdp_md, XDP_PASS, XDP_DROP)
 SH_BENCH_PROGRAMS(tc, "tc", struct __sk_buff, TC_ACT_UNSPEC, TC_ACT_SHOT)
 
+/* What any program there adds to the system call. */
+SEC("cgroup/connect4")
+int bench_connect4(struct bpf_sock_addr *ctx)
+{
+	return 1;
+}
+
+SEC("cgroup/connect6")
+int bench_connect6(struct bpf_sock_addr *ctx)
+{
+	return 1;
+}
+
+SEC("cgroup/getpeername4")
+int bench_getpeer4(struct bpf_sock_addr *ctx)
+{
+	return 1;
+}
+
+SEC("cgroup/getpeername6")
+int bench_getpeer6(struct bpf_sock_addr *ctx)
+{
+	return 1;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

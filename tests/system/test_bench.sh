@@ -23,7 +23,8 @@ paths="empty restore restore/4k hash-lookup lru-lookup/4k no-service no-service/
 	reply-away/1 reply-away/256 reply-away/4k
 	new-here-fill-10 new-here-fill-80 new-affinity syn-flood"
 egress="reply-here/1 reply-here/256 reply-here/4k"
-sockets="connect-service connect-plain getpeername-service getpeername-plain"
+sockets="connect-empty connect-service connect-plain
+	getpeername-empty getpeername-service getpeername-plain"
 
 expected()
 {

@@ -101,6 +101,10 @@ int bench_sockets(struct lab *lab, int cgroup_fd, struct bench_report *report, s
 int bench_programs(struct lab *lab, struct bench_report *report, struct err *err);
 int bench_memory(struct lab *lab, struct bench_report *report, struct err *err);
 
+/* Programs of a cgroup that do nothing. */
+enum lab_hook { LAB_HOOK_CONNECT = 0, LAB_HOOK_GETPEER, LAB_HOOKS };
+int lab_hook_fd(const struct lab *lab, enum lab_hook hook);
+
 const struct bench_options *lab_options(const struct lab *lab);
 
 #endif

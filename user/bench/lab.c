@@ -34,7 +34,6 @@
 #define TCP4_PAYLOAD   (SH_BENCH_PACKET_BYTES - 54)
 #define TCP6_PAYLOAD   (SH_BENCH_PACKET_BYTES - 74)
 #define BATCH	       4096
-#define LONG_RUN       (1u << 20)
 #define FEW	       64 /* flows that may be missing where 80 % of the table are taken */
 #define MIX	       0x9e3779b97f4a7c15ull
 
@@ -333,19 +332,22 @@ int lab_run(struct lab *lab, struct lab_run *run, struct err *err)
 	lab->cursor->n = run->n;
 	before = bench_cpu_ns();
 	ret = bpf_prog_test_run_opts(fd, &opts);
-	/*
-	 * The kernel's own figure is in whole ns, ours includes what the call takes by itself:
-	 * next to nothing in a long run, too much in a short one.
-	 */
-	if (run->repeat < LONG_RUN)
-		run->ns = opts.duration;
-	else
-		run->ns = (bench_cpu_ns() - before) / run->repeat;
+	run->ns = (bench_cpu_ns() - before) / run->repeat;
 	if (ret)
 		return err_system(err, ret, "run a program (BPF_PROG_TEST_RUN)");
 	run->action = (int)opts.retval;
 	run->changed = frame_changed(lab, run, frame);
 	return 0;
+}
+
+int lab_hook_fd(const struct lab *lab, enum lab_hook hook)
+{
+	const struct shunt_bench *skel = lab->skel;
+
+	if (hook == LAB_HOOK_CONNECT)
+		return bpf_program__fd(lab->v6 ? skel->progs.bench_connect6
+					       : skel->progs.bench_connect4);
+	return bpf_program__fd(lab->v6 ? skel->progs.bench_getpeer6 : skel->progs.bench_getpeer4);
 }
 
 /* ---- the flow table ---------------------------------------------------------------- */
@@ -458,8 +460,8 @@ int lab_fill_map(struct lab *lab, enum bench_yardstick yardstick, uint32_t n, st
 {
 	const struct shunt_bench *skel = lab->skel;
 	struct sh_bench_value *values = calloc(BATCH, sizeof(*values));
-	char *keys = malloc(BATCH * sizeof(struct sh_bench_key6));
 	const size_t size = lab->v6 ? sizeof(struct sh_bench_key6) : sizeof(struct sh_bench_key4);
+	char *keys = calloc(BATCH, size);
 	uint32_t done = 0, i, count;
 	int fd, ret = 0;
 

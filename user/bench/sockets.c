@@ -33,14 +33,17 @@ struct call_def {
 	const char *path;
 	bool service;	/* to a ClusterIP; else to an address that is no Service's */
 	bool peer;	/* getpeername() of a connected socket */
+	bool empty;	/* instead of the shipped programs one that does nothing */
 	double goal_ns; /* where that look-up takes ACCESS_NS */
 };
 
 static const struct call_def calls[] = {
-	{ "connect-service", true, false, 150 },
-	{ "connect-plain", false, false, 50 },
-	{ "getpeername-service", true, true, 0 },
-	{ "getpeername-plain", false, true, 0 },
+	{ "connect-empty", .empty = true },
+	{ "connect-service", .service = true, .goal_ns = 150 },
+	{ "connect-plain", .goal_ns = 50 },
+	{ "getpeername-empty", .peer = true, .empty = true },
+	{ "getpeername-service", .service = true, .peer = true },
+	{ "getpeername-plain", .peer = true },
 };
 #define N_CALLS (sizeof(calls) / sizeof(calls[0]))
 
@@ -52,6 +55,7 @@ static const uint32_t attach_types[DP_PROG_COUNT] = {
 
 struct hooks {
 	int cgroup_fd;
+	const struct lab *lab;
 	const struct dataplane *dp;
 	int link_fd[DP_PROG_COUNT];
 };
@@ -65,6 +69,27 @@ static void hooks_detach(struct hooks *hooks)
 			(void)close(hooks->link_fd[i]);
 		hooks->link_fd[i] = -1;
 	}
+}
+
+static int hooks_attach_empty(struct hooks *hooks, struct err *err)
+{
+	static const enum dp_prog places[][LAB_HOOKS] = {
+		{ DP_PROG_CONNECT4, DP_PROG_GETPEER4 },
+		{ DP_PROG_CONNECT6, DP_PROG_GETPEER6 },
+	};
+	int i;
+
+	for (i = 0; i < LAB_HOOKS; i++) {
+		enum dp_prog place = places[lab_v6(hooks->lab)][i];
+
+		hooks->link_fd[place] =
+			bpf_link_create(lab_hook_fd(hooks->lab, (enum lab_hook)i), hooks->cgroup_fd,
+					(enum bpf_attach_type)attach_types[place], NULL);
+		if (hooks->link_fd[place] < 0)
+			return err_system(err, -errno,
+					  "attach an empty program to the bench's cgroup");
+	}
+	return 0;
 }
 
 static int hooks_attach(struct hooks *hooks, struct err *err)
@@ -147,7 +172,8 @@ static int call_pair(struct hooks *hooks, const struct calling *calling, double 
 
 	ret = call_once(calling, baseline, err);
 	if (!ret)
-		ret = hooks_attach(hooks, err);
+		ret = calling->def->empty ? hooks_attach_empty(hooks, err)
+					  : hooks_attach(hooks, err);
 	if (!ret)
 		ret = call_once(calling, gross, err);
 	hooks_detach(hooks);
@@ -224,7 +250,8 @@ static int call_report(struct lab *lab, struct hooks *hooks, const struct call_d
 	ret = call_row(hooks, &calling, lab_options(lab)->runs, &row, err);
 	if (ret)
 		return ret;
-	row.target = (struct bench_target){ YARDSTICK_HASH, def->goal_ns / ACCESS_NS };
+	if (!def->empty)
+		row.target = (struct bench_target){ YARDSTICK_HASH, def->goal_ns / ACCESS_NS };
 	row.yardstick_ns = bench_report_yardstick(report, "xdp", row.family, YARDSTICK_HASH);
 	if (bench_report_row(report, &row))
 		return err_system(err, -ENOMEM, "report on %s", row.name);
@@ -233,7 +260,9 @@ static int call_report(struct lab *lab, struct hooks *hooks, const struct call_d
 
 int bench_sockets(struct lab *lab, int cgroup_fd, struct bench_report *report, struct err *err)
 {
-	struct hooks hooks = { .cgroup_fd = cgroup_fd, .dp = rig_dataplane(lab_rig(lab)) };
+	struct hooks hooks = { .cgroup_fd = cgroup_fd,
+			       .lab = lab,
+			       .dp = rig_dataplane(lab_rig(lab)) };
 	size_t call;
 	int i, ret = 0;
 
