@@ -61,7 +61,7 @@ struct sh_cut {
 	__u32 bytes;	/* of payload */
 	__u32 piece;	/* of a fragment's */
 	__u16 frag_off; /* of the whole; host order */
-	__u16 pad;
+	__u16 cleared;	/* the packet holds nothing of it any more */
 };
 
 /* The packet itself is made into one piece after the other: here its payload is whole. */
@@ -88,10 +88,10 @@ static __always_inline struct sh_payload *sh_payload(void)
 /*
  * A checksum that was left to the device (on a veth there are such packets)
  * would be made once for each fragment, over parts of it. Then there is only
- * the sum of the pseudo header.
+ * the sum of the pseudo header, as by chance in one of 65,536 that are whole.
  */
-static __always_inline bool sh_sum_is_partial(sh_ctx *ctx, const struct iphdr *ip,
-					      const struct sh_cut *cut)
+static __always_inline bool sh_sum_may_be_partial(sh_ctx *ctx, const struct iphdr *ip,
+						  const struct sh_cut *cut)
 {
 	const __sum16 *check = (const void *)ip + (cut->l4 - cut->l3 & 63) +
 			       (ip->protocol == IPPROTO_TCP ? 16 : 6);
@@ -147,11 +147,21 @@ __noinline int sh_cut_piece(sh_ctx *ctx, __u32 at, __u32 bytes)
 	bytes = sh_cut_bounded(bytes);
 	if (bpf_skb_change_tail(ctx, payload->cut.l4 + bytes, 0))
 		return false;
-	if (at &&
+	if (at + payload->cut.cleared &&
 	    bpf_skb_store_bytes(ctx, payload->cut.l4, payload->b + sh_bounded(at, SH_CUT_BYTES_MAX),
 				bytes, BPF_F_RECOMPUTE_CSUM))
 		return false;
 	return sh_cut_header(ctx, &payload->cut, at, bytes);
+}
+
+/*
+ * Only a packet whose checksum is whole can be made shorter than to where that
+ * is (the kernel's __bpf_skb_min_len()).
+ */
+static __always_inline bool sh_sum_is_partial(sh_ctx *ctx, struct sh_cut *cut)
+{
+	cut->cleared = true;
+	return bpf_skb_change_tail(ctx, cut->l4 + 4, 0);
 }
 
 /* @return false: this packet can't be cut */
@@ -161,6 +171,7 @@ static __always_inline bool sh_cut_begin(sh_ctx *ctx, const struct sh_question *
 	struct sh_cut *cut = &payload->cut;
 	struct iphdr *ip = sh_answer_at(ctx, q, sizeof(*ip));
 	__u32 header = q->l4 - q->l3, bytes = q->l3_bytes - header;
+	bool suspect;
 
 	if (!ip || bytes - 1 >= SH_CUT_BYTES_MAX || q->mtu < header + 8)
 		return false;
@@ -169,8 +180,10 @@ static __always_inline bool sh_cut_begin(sh_ctx *ctx, const struct sh_question *
 	cut->bytes = bytes;
 	cut->piece = (q->mtu - header) & ~7u;
 	cut->frag_off = bpf_ntohs(ip->frag_off);
-	return !sh_sum_is_partial(ctx, ip, cut) &&
-	       !bpf_skb_load_bytes(ctx, cut->l4, payload->b, sh_cut_bounded(bytes));
+	cut->cleared = false;
+	suspect = sh_sum_may_be_partial(ctx, ip, cut);
+	return !bpf_skb_load_bytes(ctx, cut->l4, payload->b, sh_cut_bounded(bytes)) &&
+	       !(suspect && sh_sum_is_partial(ctx, cut));
 }
 
 /*
