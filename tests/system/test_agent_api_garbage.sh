@@ -24,17 +24,20 @@ change_arrives()
 	soon 20 agent_is_well
 }
 
-# Neither kind that is tested waits, and none has failed for a second. The others may wait
-# for long: after a 403 the agent goes on without them.
+# Both kinds that are tested have watched for a while, and none has failed: a watch that
+# ends sooner counts as one more failure in a row. The others may wait for long: after a
+# 403 the agent goes on without them.
 agent_is_well()
 {
-	local before waiting
+	local before
 
-	before=$(errors) && sleep 1.1 && [[ $(errors) == "$before" ]] || return
-	waiting=$(agent_get /metrics | grep '^shunt_api_state{.*"waiting".* 1$' |
-		grep -E '"(services|endpointslices)"')
-	printf '%s' "$waiting"
-	[[ ! $waiting ]]
+	before=$(errors) && both_watch && sleep 1.5 && both_watch && [[ $(errors) == "$before" ]]
+}
+
+both_watch()
+{
+	(($(agent_get /metrics | grep '^shunt_api_state{.*"watching".* 1$' |
+		grep -cE '"(services|endpointslices)"') == 2))
 }
 
 errors() { agent_get /metrics | grep '^shunt_api_errors_total'; }
@@ -81,6 +84,16 @@ change_arrives 'an event nested three thousand times'
 api noise 3
 api close
 change_arrives 'noise in place of TLS'
+
+# What has failed for long doesn't wait for long once another kind sees the server well.
+slice_errors() { errors | sed -n 's/.*"endpointslices".* //p'; }
+all_failed() { (($(slice_errors) >= slices_before + 7)); }
+slices_before=$(slice_errors)
+api fault endpointslices '*' status 500 times=7
+api close
+soon 40 all_failed # now it would be for 6.4 s at least
+api close
+soon 4 both_watch
 
 equal "$AGENT_PID" "$pid" 'the agent is the process'
 reach shell-1 http "$(at $WEB4 80)" "$ALL"

@@ -90,6 +90,7 @@ static void fail(struct reflector *r, const struct trouble *trouble, uint32_t at
 	count_error(r, trouble);
 	r->failing = true;
 	r->opts.owner->failed(r->opts.owner->arg, r, trouble);
+	r->put_off = at_least_ms > 0;
 	ms = backoff_ms(r);
 	wait_ms(r, ms < at_least_ms ? at_least_ms + ms : ms);
 }
@@ -110,7 +111,7 @@ static void fail_quietly(struct reflector *r, const struct trouble *trouble)
 
 static void prove(struct reflector *r)
 {
-	const bool news = r->failing || !r->proved;
+	const bool news = r->attempts || !r->proved;
 
 	r->proved = true;
 	r->failing = false;
@@ -741,6 +742,16 @@ void reflector_relist(struct reflector *reflector)
 	/* Within a call of libcurl's no request may be ended. */
 	if (reflector->state == KUBE_WATCHING)
 		(void)uv_timer_start(&reflector->timer, on_timer, RELIST_MS, 0);
+}
+
+void reflector_hurry(struct reflector *reflector)
+{
+	const uint32_t soon = reflector->opts.backoff_ms;
+
+	if (reflector->state != KUBE_WAITING || !reflector->failing || reflector->put_off)
+		return;
+	if (uv_timer_get_due_in(&reflector->timer) > 2 * (uint64_t)soon)
+		wait_ms(reflector, soon + random_below(soon));
 }
 
 static void on_closed(uv_handle_t *handle)

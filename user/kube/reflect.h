@@ -74,6 +74,7 @@ struct reflector {
 	bool need_list;	   /* the next thing to do, instead of a watch */
 	bool relist_asked; /* by the owner, for when the loop comes round */
 	bool listed, failing, proved;
+	bool put_off;	/* the server said for how long */
 	uint32_t list;	/* number of the list at hand */
 	uint32_t items; /* of the page at hand */
 	uint32_t page;	/* objects asked for at a time; 0: all in one */
@@ -93,6 +94,8 @@ int reflector_init(struct reflector *reflector, const struct reflector_opts *opt
 void reflector_start(struct reflector *reflector);
 /* List again, soon; for owners, from within any call. */
 void reflector_relist(struct reflector *reflector);
+/* The server is well again, as another kind saw: no need to wait for long. */
+void reflector_hurry(struct reflector *reflector);
 /* The client was closed before. @reflector lives until owner->closed(). */
 void reflector_close(struct reflector *reflector);
 

@@ -143,9 +143,13 @@ static void on_good(void *arg, struct reflector *reflector)
 {
 	struct kube_source *source = arg;
 	char text[64];
+	size_t i;
 
-	if (n_failing(source))
+	if (n_failing(source)) {
+		for (i = 0; i < KINDS; i++)
+			reflector_hurry(&source->kinds[i]);
 		return;
+	}
 	if (source->away_told) {
 		(void)snprintf(text, sizeof(text), "answers again, after %llu s",
 			       (unsigned long long)(uv_now(source->loop) - source->away_since_ms) /
