@@ -21,7 +21,7 @@ Q := $(if $(V),,@)
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
-PKGS := libbpf libelf zlib yaml-0.1 jansson libmnl libuv libcurl libmicrohttpd
+PKGS := libbpf libelf zlib yaml-0.1 jansson libmnl libuv libcurl libmicrohttpd ncursesw
 
 BPF_OBJS := shunt_tc shunt_xdp shunt_sock shunt_iter shunt_bench shunt_capture
 SKELS    := $(BPF_OBJS:%=$(B)/skel/%.skel.h)

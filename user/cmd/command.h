@@ -88,6 +88,7 @@ int status_run(struct invocation *inv, struct err *err);
 int doctor_cmd_run(struct invocation *inv, struct err *err);
 void doctor_help(struct invocation *inv);
 int monitor_run(struct invocation *inv, struct err *err);
+int top_run(struct invocation *inv, struct err *err);
 int version_run(struct invocation *inv, struct err *err);
 int help_run(struct invocation *inv, struct err *err);
 

@@ -211,6 +211,35 @@ const struct command commands[] = {
 		.run = monitor_run,
 	},
 	{
+		.name = "top",
+		.args = "",
+		.summary = "show live rates of Services and their backends",
+		.text = "Services by new connections, packets, bytes and drops a second and by "
+			"live flows,\n"
+			"and above them what the node does as a whole. Enter shows a Service's "
+			"backends,\n"
+			"their states, weights and shares; h lists the keys. --service shows one "
+			"Service's\n"
+			"backends at once. Reads the pins, with or without an agent.\n"
+			"\n"
+			"Without a terminal, with --batch or with -o it measures for --delay, "
+			"prints one\n"
+			"snapshot (with --service: of its backends), and ends. Packets and bytes "
+			"are those\n"
+			"that shunt translates: sockets that were given a backend at connect() "
+			"count as\n"
+			"connections alone.\n",
+		.examples = "  shunt top\n"
+			    "  shunt top -n shop -d 0.5\n"
+			    "  shunt top --service shop/web\n"
+			    "  shunt top -b | head\n"
+			    "  shunt top -d 10 -o json | jq '.items[0]'\n",
+		.options = OPTIONS_INSTANCE | OPTIONS_STATE | OPTIONS_OUTPUT | OPTIONS_TOP,
+		.outputs = OUTPUTS_LIST,
+		.needs = NEEDS_READ,
+		.run = top_run,
+	},
+	{
 		.name = "bench",
 		.args = "",
 		.summary = "measure what each path costs on this machine",

@@ -39,16 +39,12 @@ bool inv_filter_takes(const struct inv_filter *filter, const struct sh_meta_serv
 
 bool inv_backend_serves(const struct inv_backend *backend)
 {
-	return backend->flags & (SH_BE_IN_CLUSTER | SH_BE_IN_LOCAL) && backend->weight;
+	return backend_serves(backend->flags, backend->weight);
 }
 
 const char *inv_backend_state(const struct inv_backend *backend)
 {
-	bool terminating = backend->flags & SH_BE_TERMINATING;
-
-	if (inv_backend_serves(backend))
-		return terminating ? "terminating" : "ready";
-	return terminating || !backend->weight ? "draining" : "not-ready";
+	return backend_state_name(backend->flags, backend->weight);
 }
 
 /* Room for one more of @size bytes each. @return the array, or NULL: no memory, the old one stays */

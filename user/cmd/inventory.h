@@ -81,10 +81,7 @@ size_t inventory_service_end(const struct inventory *inv, size_t from);
 
 /* Does the backend take new connections? */
 bool inv_backend_serves(const struct inv_backend *backend);
-/*
- * "ready"; "terminating": serves because no ready one is left; "draining": on
- * its way out, or of weight 0, old flows only; "not-ready"
- */
+/* As backend_state_name(). */
 const char *inv_backend_state(const struct inv_backend *backend);
 
 #endif

@@ -43,6 +43,20 @@ static void read_agent(struct live *live, const char *state)
 		live->agent && holder && pid && (pid == holder || is_called(holder, pid));
 }
 
+long live_agent(const struct settings *settings)
+{
+	struct live live = { .loaded = false };
+	long pid = 0;
+
+	if (dataplane_about(settings, &live.about, NULL))
+		return 0;
+	read_agent(&live, settings->state);
+	if (live.agent_running)
+		pid = live.about.holder;
+	json_decref(live.agent);
+	return pid;
+}
+
 /* ---- settings ---------------------------------------------------------------------------- */
 
 /* What the agent goes by. A text that is no longer understood counts for nothing. */

@@ -24,5 +24,7 @@ struct live {
  */
 int live_open(struct live *live, struct invocation *inv, struct err *err);
 void live_done(struct live *live);
+/* The pid of the agent that keeps the instance; 0: none runs. */
+long live_agent(const struct settings *settings);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ptest/run.h"
+#include "top/ui.h"
 
 /* One option being set: which, to what, where. */
 struct option_call {
@@ -76,6 +77,13 @@ static int set_number(const struct option_call *call, struct err *err)
 	(void)snprintf(expected, sizeof(expected), "a number in %" PRIu32 "-%" PRIu32, option->min,
 		       option->max);
 	return refuse(call, err, expected);
+}
+
+static int set_delay(const struct option_call *call, struct err *err)
+{
+	if (ui_delay_parse(call->value, (uint32_t *)call->field))
+		return 0;
+	return refuse(call, err, "a number of seconds from 0.1 to 3600");
 }
 
 static int set_word(const struct option_call *call, struct err *err)
@@ -360,12 +368,12 @@ const struct option options[] = {
 	{ "filename", 'f', "FILE|DIR|-", OPTIONS_FILES, .set = set_file, REQUEST(files),
 	  .help = "manifests: a file, the *.yaml, *.yml and *.json of a folder, or standard "
 		  "input; may be repeated" },
-	{ "namespace", 'n', "NAME", OPTIONS_SCOPE | OPTIONS_DOCTOR | OPTIONS_MONITOR,
+	{ "namespace", 'n', "NAME", OPTIONS_SCOPE | OPTIONS_DOCTOR | OPTIONS_MONITOR | OPTIONS_TOP,
 	  .set = set_text, REQUEST(ns), .help = "only what belongs to this namespace" },
-	{ "all-namespaces", 'A', NULL, OPTIONS_SCOPE | OPTIONS_MONITOR, .set = set_flag,
-	  REQUEST(all_namespaces), .help = "what belongs to any namespace" },
-	{ "service", 0, "NAME", OPTIONS_SCOPE | OPTIONS_MONITOR, .set = set_text, REQUEST(service),
-	  .help = "only what belongs to the Service of this name" },
+	{ "all-namespaces", 'A', NULL, OPTIONS_SCOPE | OPTIONS_MONITOR | OPTIONS_TOP,
+	  .set = set_flag, REQUEST(all_namespaces), .help = "what belongs to any namespace" },
+	{ "service", 0, "NAME", OPTIONS_SCOPE | OPTIONS_MONITOR | OPTIONS_TOP, .set = set_text,
+	  REQUEST(service), .help = "only what belongs to the Service of this name" },
 	{ "selector", 'l', "LABELS", OPTIONS_LIST, .set = set_text, REQUEST(selector),
 	  .help = "only Services with these labels: app=web,tier!=db,env in (a,b),!old; known of "
 		  "manifests, not of a cluster's" },
@@ -425,6 +433,10 @@ const struct option options[] = {
 	  .max = UINT32_MAX, .help = "end after so many events, or with --pcap packets" },
 	{ "duration", 0, "SECONDS", OPTIONS_MONITOR, .set = set_number, REQUEST(duration), .min = 1,
 	  .max = 31536000, .help = "end after so long" },
+	{ "delay", 'd', "SECONDS", OPTIONS_TOP, .set = set_delay, REQUEST(delay_ms),
+	  .help = "between two samples, 0.1 to 3600 (default 2)" },
+	{ "batch", 'b', NULL, OPTIONS_TOP, .set = set_flag, REQUEST(batch),
+	  .help = "print one snapshot, as it is done where there is no terminal" },
 	{ "remove-kube-proxy", 0, NULL, OPTIONS_DOCTOR, .set = set_flag, REQUEST(remove_kube_proxy),
 	  .help = "print what removes the rules that kube-proxy left; with --yes remove them" },
 	{ "yes", 0, NULL, OPTIONS_DOCTOR, .set = set_flag, REQUEST(yes),

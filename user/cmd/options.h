@@ -35,6 +35,7 @@ enum option_group {
 	OPTIONS_BENCH = 0x800,	   /* sizes, --runs, --row */
 	OPTIONS_DOCTOR = 0x40000,  /* -n, --src, devices, --remove-kube-proxy, --yes */
 	OPTIONS_MONITOR = 0x80000, /* -n, -A, --service, --event, --reason, --pcap, ... */
+	OPTIONS_TOP = 0x100000,	   /* -n, -A, --service, -d, -b */
 };
 
 /* All that the agent takes, and so what its configuration file may say. */
@@ -65,7 +66,9 @@ struct request {
 	} bench;
 	const char *events, *reasons, *pcap;	 /* of monitor; NULL: not given */
 	uint32_t snaplen, rate, count, duration; /* 0: not given */
-	const char **rows;			 /* patterns of row names */
+	uint32_t delay_ms;			 /* of top; 0: not given */
+	bool batch;
+	const char **rows; /* patterns of row names */
 	size_t n_rows;
 	const char **words; /* verb, resource, names */
 	size_t n_words;

@@ -196,6 +196,12 @@ struct backend_view {
 	const char *pod, *node;		       /* "" where unknown */
 };
 
+/* The same without names, for who knows them already and asks often. */
+struct backend_load {
+	const struct sh_backend *backend;
+	uint64_t connections, packets, bytes;
+};
+
 struct flow_view {
 	enum family family;
 	struct sh_addr saddr, daddr, to_saddr, to_daddr;
@@ -230,6 +236,13 @@ struct drop_view {
 	uint64_t age_ms; /* of the last one */
 };
 
+struct drop_load {
+	uint32_t service; /* id; 0: none was found yet */
+	enum sh_reason reason;
+	uint64_t packets;
+	uint64_t age_ms; /* of the last one */
+};
+
 struct nodeaddr_view {
 	struct sh_addr addr;
 	uint32_t flags; /* enum sh_nodeaddr_flags */
@@ -251,10 +264,14 @@ int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_vi
 /* The same without the traffic of live flows, which have to be read for that, every one. */
 int dataplane_endpoints(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
 			void *arg, struct err *err);
+int dataplane_loads(struct dataplane *dp, int (*each)(const struct backend_load *, void *),
+		    void *arg, struct err *err);
 int dataplane_flows(struct dataplane *dp, int (*each)(const struct flow_view *, void *), void *arg,
 		    struct err *err);
 int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, void *), void *arg,
 		    struct err *err);
+int dataplane_drop_loads(struct dataplane *dp, int (*each)(const struct drop_load *, void *),
+			 void *arg, struct err *err);
 int dataplane_affinity(struct dataplane *dp, int (*each)(const struct affinity_view *, void *),
 		       void *arg, struct err *err);
 int dataplane_nodeaddrs(struct dataplane *dp, int (*each)(const struct nodeaddr_view *, void *),
@@ -370,5 +387,12 @@ struct sh_trace *dataplane_trace(struct dataplane *dp);
 const char *reason_word(enum sh_reason reason); /* "no-backend" */
 const char *reason_text(enum sh_reason reason);
 const char *flow_state_name(enum sh_flow_state state);
+/* Does a backend with these flags and this weight take new connections? */
+bool backend_serves(uint16_t flags, uint16_t weight);
+/*
+ * "ready"; "terminating": serves because no ready one is left; "draining": on its way out, or of
+ * weight 0, old flows only; "not-ready"
+ */
+const char *backend_state_name(uint16_t flags, uint16_t weight);
 
 #endif

@@ -56,6 +56,20 @@ const char *flow_state_name(enum sh_flow_state state)
 	}
 }
 
+bool backend_serves(uint16_t flags, uint16_t weight)
+{
+	return flags & (SH_BE_IN_CLUSTER | SH_BE_IN_LOCAL) && weight;
+}
+
+const char *backend_state_name(uint16_t flags, uint16_t weight)
+{
+	bool terminating = flags & SH_BE_TERMINATING;
+
+	if (backend_serves(flags, weight))
+		return terminating ? "terminating" : "ready";
+	return terminating || !weight ? "draining" : "not-ready";
+}
+
 /* ---- names ------------------------------------------------------------------- */
 
 bool dataplane_meta(struct dataplane *dp, enum sh_meta_kind kind, uint32_t id, struct sh_meta *out)
@@ -373,39 +387,29 @@ static void traffic_add(const struct dataplane *dp, enum family family, struct t
 }
 
 /* @traffic: of the living flows, by backend index; or NULL */
-static int give_backends(struct dataplane *dp, const struct traffic *traffic,
-			 int (*each)(const struct backend_view *, void *), void *arg,
-			 struct err *err)
+static int each_load(const struct dataplane *dp, const struct traffic *traffic,
+		     int (*each)(const struct backend_load *, void *), void *arg)
 {
 	const struct sh_backend *lines = dp->mem[DP_MAP_BACKENDS], *line;
-	struct backend_view view;
-	struct names names;
+	struct backend_load load;
 	uint32_t index;
-	int ret;
+	int ret = 0;
 
-	ret = names_load(&names, dp, NAMES_ALL, err);
-	if (ret)
-		return ret;
 	for (index = 1; index < dp->map_max[DP_MAP_BACKENDS] && !ret; index++) {
 		line = &lines[index];
 		if (!line->id)
 			continue;
-		view.backend = line;
-		view.service = names_service(&names, line->service);
-		view.connections = line->connections;
-		view.packets = line->packets + (traffic ? traffic[index].packets : 0);
-		view.bytes = line->bytes + (traffic ? traffic[index].bytes : 0);
-		view.pod = names_text(&names, SH_META_BACKEND, line->id);
-		view.node = names_text(&names, SH_META_NODE, line->node);
-		if (view.service)
-			ret = each(&view, arg);
+		load.backend = line;
+		load.connections = line->connections;
+		load.packets = line->packets + (traffic ? traffic[index].packets : 0);
+		load.bytes = line->bytes + (traffic ? traffic[index].bytes : 0);
+		ret = each(&load, arg);
 	}
-	names_done(&names);
 	return ret;
 }
 
-int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
-		       void *arg, struct err *err)
+int dataplane_loads(struct dataplane *dp, int (*each)(const struct backend_load *, void *),
+		    void *arg, struct err *err)
 {
 	const uint32_t max = dp->map_max[DP_MAP_BACKENDS];
 	struct traffic *traffic;
@@ -419,34 +423,107 @@ int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_vi
 		return err_system(err, -ENOMEM, "count the traffic of %u backends", max);
 	traffic_add(dp, FAMILY_IPV4, traffic);
 	traffic_add(dp, FAMILY_IPV6, traffic);
-	ret = give_backends(dp, traffic, each, arg, err);
+	ret = each_load(dp, traffic, each, arg);
 	free(traffic);
+	return ret;
+}
+
+struct backends_walk {
+	struct names names;
+	int (*each)(const struct backend_view *, void *);
+	void *arg;
+};
+
+static int give_backend(const struct backend_load *load, void *arg)
+{
+	const struct sh_backend *line = load->backend;
+	const struct backends_walk *walk = arg;
+	const struct backend_view view = {
+		.backend = line,
+		.service = names_service(&walk->names, line->service),
+		.connections = load->connections,
+		.packets = load->packets,
+		.bytes = load->bytes,
+		.pod = names_text(&walk->names, SH_META_BACKEND, line->id),
+		.node = names_text(&walk->names, SH_META_NODE, line->node),
+	};
+
+	return view.service ? walk->each(&view, walk->arg) : 0;
+}
+
+int dataplane_backends(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
+		       void *arg, struct err *err)
+{
+	struct backends_walk walk = { .each = each, .arg = arg };
+	int ret;
+
+	ret = names_load(&walk.names, dp, NAMES_ALL, err);
+	if (ret)
+		return ret;
+	ret = dataplane_loads(dp, give_backend, &walk, err);
+	names_done(&walk.names);
 	return ret;
 }
 
 int dataplane_endpoints(struct dataplane *dp, int (*each)(const struct backend_view *, void *),
 			void *arg, struct err *err)
 {
-	return give_backends(dp, NULL, each, arg, err);
+	struct backends_walk walk = { .each = each, .arg = arg };
+	int ret;
+
+	ret = names_load(&walk.names, dp, NAMES_ALL, err);
+	if (ret)
+		return ret;
+	ret = each_load(dp, NULL, give_backend, &walk);
+	names_done(&walk.names);
+	return ret;
 }
 
 /* ---- drops, node ------------------------------------------------------------------ */
 
+struct drop_loads_walk {
+	const struct sh_config *config;
+	int (*each)(const struct drop_load *, void *);
+	void *arg;
+	int cpus;
+};
+
 /* All CPUs' counts; the time is that of the last packet on any. */
-static void drop_sum(struct drop_view *view, const struct sh_drop *drops, int cpus,
-		     const struct sh_config *config)
+static int give_drop_load(const void *key_at, const void *value, void *arg)
 {
 	uint32_t jiffies = probe_jiffies(), age, youngest = UINT32_MAX;
+	const struct drop_loads_walk *walk = arg;
+	const struct sh_drop_key *key = key_at;
+	const struct sh_drop *drops = value;
+	struct drop_load load = {
+		.service = key->service,
+		.reason = (enum sh_reason)key->reason,
+	};
 	int cpu;
 
-	for (cpu = 0; cpu < cpus; cpu++) {
+	for (cpu = 0; cpu < walk->cpus; cpu++) {
 		if (!drops[cpu].packets)
 			continue;
-		view->packets += drops[cpu].packets;
+		load.packets += drops[cpu].packets;
 		age = jiffies - (uint32_t)drops[cpu].jiffies;
 		youngest = age < youngest ? age : youngest;
 	}
-	view->age_ms = (uint64_t)youngest * config->stamp_ms >> config->stamp_shift;
+	load.age_ms = (uint64_t)youngest * walk->config->stamp_ms >> walk->config->stamp_shift;
+	return load.packets ? walk->each(&load, walk->arg) : 0;
+}
+
+int dataplane_drop_loads(struct dataplane *dp, int (*each)(const struct drop_load *, void *),
+			 void *arg, struct err *err)
+{
+	const struct sh_control *control = dp->mem[DP_MAP_CONTROL];
+	struct drop_loads_walk walk = {
+		.config = &control->config,
+		.each = each,
+		.arg = arg,
+		.cpus = libbpf_num_possible_cpus(),
+	};
+
+	return map_each(dp, DP_MAP_DROPS, give_drop_load, &walk, err);
 }
 
 /*
@@ -454,11 +531,11 @@ static void drop_sum(struct drop_view *view, const struct sh_drop *drops, int cp
  * address's frontend, which has the id of one of its ports: not of that one.
  */
 static const struct sh_meta_service *
-drop_service(const struct names *names, const struct sh_drop_key *key, struct sh_meta_service *buf)
+drop_service(const struct names *names, const struct drop_load *load, struct sh_meta_service *buf)
 {
-	const struct sh_meta_service *service = names_service(names, key->service);
+	const struct sh_meta_service *service = names_service(names, load->service);
 
-	if (!service || key->reason != SH_REASON_UNKNOWN_PORT)
+	if (!service || load->reason != SH_REASON_UNKNOWN_PORT)
 		return service;
 	*buf = *service;
 	buf->port = 0;
@@ -467,46 +544,36 @@ drop_service(const struct names *names, const struct sh_drop_key *key, struct sh
 }
 
 struct drops_walk {
-	const struct dataplane *dp;
-	const struct names *names;
+	struct names names;
 	int (*each)(const struct drop_view *, void *);
 	void *arg;
-	int cpus;
 };
 
-static int give_drop(const void *key_at, const void *drops, void *arg)
+static int give_drop(const struct drop_load *load, void *arg)
 {
 	const struct drops_walk *walk = arg;
-	const struct sh_control *control = walk->dp->mem[DP_MAP_CONTROL];
-	const struct sh_drop_key *key = key_at;
 	struct sh_meta_service service;
-	struct drop_view view = {
-		.service = drop_service(walk->names, key, &service),
-		.reason = (enum sh_reason)key->reason,
+	const struct drop_view view = {
+		.service = drop_service(&walk->names, load, &service),
+		.reason = load->reason,
+		.packets = load->packets,
+		.age_ms = load->age_ms,
 	};
 
-	drop_sum(&view, drops, walk->cpus, &control->config);
-	return view.packets ? walk->each(&view, walk->arg) : 0;
+	return walk->each(&view, walk->arg);
 }
 
 int dataplane_drops(struct dataplane *dp, int (*each)(const struct drop_view *, void *), void *arg,
 		    struct err *err)
 {
-	struct names names;
-	struct drops_walk walk = {
-		.dp = dp,
-		.names = &names,
-		.each = each,
-		.arg = arg,
-		.cpus = libbpf_num_possible_cpus(),
-	};
+	struct drops_walk walk = { .each = each, .arg = arg };
 	int ret;
 
-	ret = names_load(&names, dp, NAMES_SERVICES, err);
+	ret = names_load(&walk.names, dp, NAMES_SERVICES, err);
 	if (ret)
 		return ret;
-	ret = map_each(dp, DP_MAP_DROPS, give_drop, &walk, err);
-	names_done(&names);
+	ret = dataplane_drop_loads(dp, give_drop, &walk, err);
+	names_done(&walk.names);
 	return ret;
 }
 

@@ -243,6 +243,13 @@ static int heard_clear(struct listener *listener, struct err *err)
 
 /* ---- publishes ----------------------------------------------------------------------------- */
 
+uint64_t listen_published_count(const struct dataplane *dp)
+{
+	const struct sh_listeners *all = dp->mem[DP_MAP_LISTENERS];
+
+	return __atomic_load_n(&all->published, __ATOMIC_ACQUIRE);
+}
+
 void listen_published(struct dataplane *dp, const struct publish_result *result)
 {
 	struct sh_listeners *all = dp->mem[DP_MAP_LISTENERS];

@@ -58,6 +58,8 @@ size_t listeners(struct dataplane *dp, uint32_t pids_out[static SH_LISTENERS_MAX
 
 /* A writer's: what a publish has changed, for who listens. */
 void listen_published(struct dataplane *dp, const struct publish_result *result);
+/* How many publishes there were: another number, and names may be others. */
+uint64_t listen_published_count(const struct dataplane *dp);
 
 /* Where a backend of that id is. @return false: it is gone */
 bool dataplane_backend_addr(struct dataplane *dp, uint32_t id, struct sh_addr *addr_out,
