@@ -27,7 +27,7 @@ BPF_OBJS := shunt_tc shunt_xdp shunt_sock shunt_iter shunt_bench shunt_capture
 SKELS    := $(BPF_OBJS:%=$(B)/skel/%.skel.h)
 SRCS     := $(sort $(wildcard user/*/*.c))
 MAIN     := user/cmd/main.c
-LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(MAIN),$(SRCS)))
+LIB_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(MAIN),$(SRCS))) $(B)/user/agent/page.o
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Werror -Wshadow \
 	-Iinclude -Ivmlinux -Ibpf -MMD -MP
@@ -72,6 +72,12 @@ $(B)/user/%.o: user/%.c | deps $(SKELS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(UCFLAGS) $(PKG_CFLAGS) -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+# The web page's files, as they are.
+$(B)/user/agent/page.o: user/agent/page.S $(wildcard user/agent/page/*)
+	$(call say,AS,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
 
 # ---- tests: each tests/unit/test_*.c and tests/bpf/test_*.c is a program; other .c files beside
 # them are linked to all programs of their folder
@@ -148,7 +154,7 @@ install: $(B)/shunt ## binary, completions, man page, systemd unit, documents an
 	$(Q)for entry in $(COMPLETIONS); do \
 		$< completion $${entry%%:*} >$(B)/completion && \
 		$(INSTALL) -D -m 644 $(B)/completion $(DESTDIR)$${entry#*:} || exit; done
-	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
+	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE $(wildcard docs/*.md docs/*.png)
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/LICENSES $(wildcard LICENSES/*)
 	$(Q)for file in $(wildcard examples/*.yaml examples/*/*); do \
 		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$$file || exit; done

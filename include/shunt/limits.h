@@ -30,6 +30,12 @@
 /* The agent's HTTP servers */
 #define SH_HTTP_CONNECTIONS_MAX 64 /* of one server; a new one closes the oldest */
 
+/* The agent's web page */
+#define SH_UI_ANSWERS_MAX      8	   /* questions in hand, or answered a moment ago */
+#define SH_UI_ANSWER_BYTES_MAX (32u << 20) /* of one answer */
+#define SH_UI_PARAMETER_MAX    64	   /* characters of a parameter */
+#define SH_UI_QUESTION_SECONDS 20	   /* that one may take */
+
 /* A Service, as the Kubernetes API has them */
 #define SH_SERVICE_PORTS_MAX	100
 #define SH_SERVICE_BACKENDS_MAX 16384 /* of one Service port and family */

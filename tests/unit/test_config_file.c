@@ -141,7 +141,7 @@ static void values_are_what_yaml_takes_them_for(void **state)
 	given_init(&g);
 	apply_text(&g, OWN "max-flows4: 0x10000\nmasquerade-all: yes\nsocket-lb: off\n"
 			   "cluster-cidr: 10.0.0.0/8,fd00::/64\nmetrics-bind-address: ''\n"
-			   "node-name: \"1\"\n");
+			   "node-name: \"1\"\nui: 8080\n");
 	assert_string_equal(g.err.msg, "");
 	assert_int_equal(g.ret, 0);
 	assert_int_equal(g.settings.max_flows4, 65536);
@@ -150,6 +150,7 @@ static void values_are_what_yaml_takes_them_for(void **state)
 	assert_int_equal(g.settings.n_cluster_cidrs, 2);
 	assert_int_equal(g.settings.metrics.port, 0);
 	assert_string_equal(g.settings.node_name, "1");
+	assert_listen(&g.settings.ui, "127.0.0.1", 8080);
 	given_done(&g);
 }
 

@@ -53,7 +53,7 @@ static bool answer(void *arg, const struct http_request *request, struct http_an
 static int world_serve(struct world *w, const char *addr, uint32_t idle_s, struct err *err)
 {
 	struct http_listen at = { .port = w->port, .idle_s = idle_s };
-	const struct http_service service = { answer, w };
+	const struct http_service service = { .handler = answer, .arg = w };
 
 	if (addr)
 		assert_int_equal(addr_parse(addr, &at.addr), 0);
@@ -399,7 +399,7 @@ static void test_stop(void **state)
 static void test_port_taken(void **state)
 {
 	struct http_server *other = NULL;
-	const struct http_service service = { answer, NULL };
+	const struct http_service service = { .handler = answer };
 	struct http_listen at = { .addr = addr_from_v4(htonl(INADDR_LOOPBACK)) };
 	struct err err = { 0 };
 	char want[256];

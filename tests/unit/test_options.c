@@ -183,6 +183,41 @@ static void servers_listen_where_they_are_told(void **state)
 	}
 }
 
+static const struct {
+	const char *value, *addr;
+	uint16_t port;
+} pages[] = {
+	/* nobody else's business, unless an address says so */
+	{ "8080", "127.0.0.1", 8080 },
+	{ ":8080", "127.0.0.1", 8080 },
+	{ "127.0.0.1:8080", "127.0.0.1", 8080 },
+	{ "[::1]:8080", "::1", 8080 },
+	{ "0.0.0.0:80", "0.0.0.0", 80 },
+	{ "[::]:80", "::", 80 },
+	/* off */
+	{ "0", "127.0.0.1", 0 },
+	{ "''", "127.0.0.1", 0 },
+};
+
+static void a_web_page_is_loopbacks_unless_told(void **state)
+{
+	char line[64], text[ADDR_STRLEN];
+	struct parsed p;
+	size_t i;
+
+	parse(&p, "agent");
+	assert_int_equal(p.settings.ui.port, 0);
+	done(&p);
+	for (i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		(void)snprintf(line, sizeof(line), "agent --ui %s", pages[i].value);
+		parse(&p, line);
+		assert_int_equal(p.ret, 0);
+		assert_string_equal(addr_format(&p.settings.ui.addr, text), pages[i].addr);
+		assert_int_equal(p.settings.ui.port, pages[i].port);
+		done(&p);
+	}
+}
+
 static void the_agent_has_options_of_its_own(void **state)
 {
 	struct parsed p;
@@ -254,6 +289,15 @@ static const struct {
 	{ "agent --metrics-bind-address 127.0.0.1:65536",
 	  "--metrics-bind-address: \"127.0.0.1:65536\" is not ADDR:PORT, like 0.0.0.0:10256, "
 	  "[::1]:10256 or :10256 (\"\" or port 0: off)" },
+	{ "agent --ui 80808",
+	  "--ui: \"80808\" is not ADDRESS:PORT or PORT, like 8080 (of 127.0.0.1), [::1]:8080 or "
+	  "0.0.0.0:8080 (\"\" or port 0: off)" },
+	{ "agent --ui 10.0.0.1",
+	  "--ui: \"10.0.0.1\" is not ADDRESS:PORT or PORT, like 8080 (of 127.0.0.1), [::1]:8080 or "
+	  "0.0.0.0:8080 (\"\" or port 0: off)" },
+	{ "agent --ui ::1:80",
+	  "--ui: \"::1:80\" is not ADDRESS:PORT or PORT, like 8080 (of 127.0.0.1), [::1]:8080 or "
+	  "0.0.0.0:8080 (\"\" or port 0: off)" },
 	{ "agent --cleanup-on-exit=maybe", "--cleanup-on-exit: \"maybe\" is not true or false" },
 	{ "apply --max-backends 4294967297",
 	  "--max-backends: \"4294967297\" is not a number in 64-16777215" },
@@ -462,6 +506,7 @@ int main(void)
 		cmocka_unit_test(a_list_replaces_its_default_once),
 		cmocka_unit_test(settings_land_in_their_fields),
 		cmocka_unit_test(servers_listen_where_they_are_told),
+		cmocka_unit_test(a_web_page_is_loopbacks_unless_told),
 		cmocka_unit_test(the_agent_has_options_of_its_own),
 		cmocka_unit_test(refused_with_the_exact_message),
 		cmocka_unit_test(settings_are_set_by_name),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/agent.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -16,6 +17,7 @@
 #include "agent/reclaim.h"
 #include "agent/report.h"
 #include "agent/sync.h"
+#include "agent/ui.h"
 #include "source/folder.h"
 #include "source/store.h"
 
@@ -35,6 +37,7 @@ struct agent {
 	struct kube_source *kube;
 	struct health *health;
 	struct http_server *metrics;
+	struct ui *ui;
 	struct report report;
 	struct drop_counts drops; /* what Services that are gone had counted, too */
 	uv_prepare_t publish;	  /* what one turn of the loop has brought */
@@ -278,6 +281,24 @@ static struct http_listen listen_of(const struct settings_listen *listen)
 	return (struct http_listen){ .addr = listen->addr, .port = listen->port };
 }
 
+static void start_ui(struct agent *agent)
+{
+	const struct settings *settings = agent->opts->settings;
+	const struct ui_opts opts = { .listen = listen_of(&settings->ui),
+				      .instance = { settings->bpffs, settings->state } };
+	char at[ADDR_PORT_STRLEN];
+	struct err err = { 0 };
+
+	if (!opts.listen.port)
+		return;
+	if (ui_start(&agent->ui, &agent->loop, &opts, &err))
+		log_line(agent, err.msg);
+	else
+		log_fmt("the web page is at http://%s/%s",
+			addr_port_format(&opts.listen.addr, htons(opts.listen.port), at),
+			ui_is_private(agent->ui) ? "" : ", for whoever reaches that address");
+}
+
 /* A port that somebody has is no reason to leave Services unserved. */
 static void start_servers(struct agent *agent)
 {
@@ -292,6 +313,7 @@ static void start_servers(struct agent *agent)
 	agent->sync.health = agent->health;
 	if (metrics.port && http_serve(&agent->metrics, &agent->loop, &metrics, &service, &err))
 		log_line(agent, err.msg);
+	start_ui(agent);
 }
 
 static void start_report(struct agent *agent)
@@ -318,6 +340,7 @@ static void stop(struct agent *agent)
 	reclaim_stop(&agent->reclaim);
 	health_stop(agent->health);
 	http_stop(agent->metrics);
+	ui_stop(agent->ui);
 	report_stop(&agent->report);
 	uv_close((uv_handle_t *)&agent->publish, NULL);
 	uv_close((uv_handle_t *)&agent->retry, NULL);

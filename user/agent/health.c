@@ -147,7 +147,7 @@ static bool on_service(void *arg, const struct http_request *request, struct htt
 static int entry_listen(struct port_entry *entry, struct err *err)
 {
 	const struct http_listen at = { .port = entry->port }; /* :: */
-	const struct http_service service = { on_service, entry };
+	const struct http_service service = { .handler = on_service, .arg = entry };
 	struct health *health = entry->health;
 	int ret;
 
@@ -303,7 +303,7 @@ int health_start(struct health **out, uv_loop_t *loop, const struct health_opts 
 		 struct err *err)
 {
 	struct health *health = calloc(1, sizeof(*health));
-	const struct http_service service = { on_healthz, health };
+	const struct http_service service = { .handler = on_healthz, .arg = health };
 	int ret = 0;
 
 	if (!health)

@@ -14,6 +14,8 @@
 #include "shunt/limits.h"
 
 #define IDLE_S_DEFAULT	 10
+/* What one turn of the loop copies to a client at most, about: an answer may be megabytes. */
+#define SEND_BYTES	 131072
 #define BACKLOG		 128
 /* Accepted before others have their turn. */
 #define ACCEPTS_MAX	 16
@@ -25,7 +27,8 @@
 #define SLOTS		 (SH_HTTP_CONNECTIONS_MAX + ACCEPTS_MAX)
 
 struct slot {
-	int fd; /* -1: free */
+	int fd;				/* -1: free */
+	struct MHD_Connection *put_off; /* its request waits for http_wake(); NULL: none does */
 	uint64_t number;
 	bool shut; /* it was the oldest one, and is being closed */
 };
@@ -62,6 +65,26 @@ static enum family client_family(struct MHD_Connection *connection)
 	return IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? FAMILY_IPV4 : FAMILY_IPV6;
 }
 
+static struct MHD_Response *response_of(struct http_answer *answer)
+{
+	if (answer->shared && answer->release)
+		return MHD_create_response_from_buffer_with_free_callback_cls(
+			answer->len, (void *)answer->shared, answer->release, answer->release_arg);
+	if (answer->shared)
+		return MHD_create_response_from_buffer(answer->len, (void *)answer->shared,
+						       MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer(answer->body ? answer->len : 0, answer->body,
+					       answer->body ? MHD_RESPMEM_MUST_FREE
+							    : MHD_RESPMEM_PERSISTENT);
+}
+
+static void answer_done(struct http_answer *answer)
+{
+	free(answer->body);
+	if (answer->release)
+		answer->release(answer->release_arg);
+}
+
 /* Takes the body over. */
 static enum MHD_Result respond(struct MHD_Connection *connection, struct http_answer *answer)
 {
@@ -69,11 +92,9 @@ static enum MHD_Result respond(struct MHD_Connection *connection, struct http_an
 	enum MHD_Result ret;
 	size_t i;
 
-	response = MHD_create_response_from_buffer(answer->body ? answer->len : 0, answer->body,
-						   answer->body ? MHD_RESPMEM_MUST_FREE
-								: MHD_RESPMEM_PERSISTENT);
+	response = response_of(answer);
 	if (!response) {
-		free(answer->body);
+		answer_done(answer);
 		return MHD_NO;
 	}
 	ret = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
@@ -112,18 +133,36 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int st
 	return respond(connection, &answer);
 }
 
+/* Nothing is read from the connection, and no clock runs on it, until http_wake(). */
+static enum MHD_Result put_off(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct slot *slot = info ? info->socket_context : NULL;
+
+	if (!slot)
+		return MHD_NO;
+	slot->put_off = connection;
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
 static enum MHD_Result answer_to(struct http_server *server, struct MHD_Connection *connection,
 				 const char *path, const char *method)
 {
-	const struct http_request request = { .path = path, .client = client_family(connection) };
+	const struct http_request request = { .path = path,
+					      .client = client_family(connection),
+					      .connection = connection };
 	struct http_answer answer = answer_init();
 
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed\n");
 	if (!server->service.handler(server->service.arg, &request, &answer)) {
-		free(answer.body);
+		answer_done(&answer);
 		return refuse(connection, MHD_HTTP_NOT_FOUND, "404 page not found\n");
 	}
+	if (answer.later)
+		return put_off(connection);
 	return respond(connection, &answer);
 }
 
@@ -144,6 +183,45 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	*upload_len = 0;
 	*state = (void *)seen;
 	return seen <= REQUEST_BODY_MAX ? MHD_YES : MHD_NO;
+}
+
+/* ---- requests --------------------------------------------------------------------- */
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+struct arguments {
+	struct http_argument *v;
+	int n; /* -EINVAL: see http_request_arguments() */
+};
+
+/* NOLINTNEXTLINE(parameters): the signature is libmicrohttpd's */
+static enum MHD_Result take_argument(void *arg, enum MHD_ValueKind kind, const char *name,
+				     size_t name_len, const char *value, size_t value_len)
+{
+	struct arguments *arguments = arg;
+
+	if (!value)
+		value = "";
+	if (arguments->n == HTTP_ARGUMENTS_MAX || strlen(name) != name_len ||
+	    strlen(value) != value_len) {
+		arguments->n = -EINVAL;
+		return MHD_NO;
+	}
+	arguments->v[arguments->n++] = (struct http_argument){ name, value };
+	return MHD_YES;
+}
+
+int http_request_arguments(const struct http_request *request,
+			   struct http_argument out[static HTTP_ARGUMENTS_MAX])
+{
+	struct arguments arguments = { .v = out };
+
+	(void)MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, take_argument,
+					  &arguments);
+	return arguments.n;
 }
 
 /* ---- connections ---------------------------------------------------------------- */
@@ -245,6 +323,25 @@ static bool accept_one(struct http_server *server)
 	return errno == ECONNABORTED || errno == EINTR;
 }
 
+static void resume_all(struct http_server *server)
+{
+	struct MHD_Connection *connection;
+	size_t i;
+
+	for (i = 0; i < SLOTS; i++) {
+		connection = server->slots[i].put_off;
+		server->slots[i].put_off = NULL;
+		if (connection)
+			MHD_resume_connection(connection);
+	}
+}
+
+void http_wake(struct http_server *server)
+{
+	resume_all(server);
+	run(server);
+}
+
 static void on_listen(uv_poll_t *poll, int status, int events)
 {
 	struct http_server *server = poll->data;
@@ -298,7 +395,7 @@ static socklen_t to_sockaddr(const struct http_listen *at, struct sockaddr_stora
 /* @return a file descriptor or a negative errno */
 static int open_listener(const struct http_listen *at)
 {
-	const int on = 1, v6only = !is_any6(&at->addr);
+	const int on = 1, v6only = !is_any6(&at->addr), send = SEND_BYTES;
 	struct sockaddr_storage addr;
 	socklen_t len = to_sockaddr(at, &addr);
 	int fd, ret = 0;
@@ -307,6 +404,7 @@ static int open_listener(const struct http_listen *at)
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send, sizeof(send)) ||
 	    (addr.ss_family == AF_INET6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only))) ||
 	    bind(fd, (struct sockaddr *)&addr, len) || listen(fd, BACKLOG))
@@ -349,8 +447,10 @@ static int start_daemon(struct http_server *server, const struct http_listen *at
 {
 	errno = 0;
 	server->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, server,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)SLOTS, MHD_OPTION_CONNECTION_TIMEOUT,
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+			(server->service.waits ? MHD_ALLOW_SUSPEND_RESUME : 0),
+		0, NULL, NULL, on_request, server, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)SLOTS,
+		MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned int)(at->idle_s ? at->idle_s : IDLE_S_DEFAULT),
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
 	if (server->daemon)
@@ -434,6 +534,7 @@ void http_stop(struct http_server *server)
 	for (i = 0; i < HANDLES; i++)
 		if (server->handles[i])
 			uv_close(server->handles[i], on_closed);
+	resume_all(server); /* or it wouldn't end; nobody is asked any more */
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
 	if (server->listen_fd >= 0)

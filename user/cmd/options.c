@@ -312,6 +312,23 @@ static int set_listen(const struct option_call *call, struct err *err)
 		      "ADDR:PORT, like 0.0.0.0:10256, [::1]:10256 or :10256 (\"\" or port 0: off)");
 }
 
+/* The web page is nobody else's business unless an address says so: a port alone is loopback's. */
+static int set_ui(const struct option_call *call, struct err *err)
+{
+	struct settings_listen *ui = (struct settings_listen *)call->field;
+	bool port_alone = !strpbrk(call->value, ":.");
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), ":%.14s", call->value);
+	if (!listen_parse(port_alone && *call->value ? text : call->value, ui))
+		return refuse(call, err,
+			      "ADDRESS:PORT or PORT, like 8080 (of 127.0.0.1), [::1]:8080 or "
+			      "0.0.0.0:8080 (\"\" or port 0: off)");
+	if (port_alone || call->value[0] == ':')
+		ui->addr = addr_from_v4(htonl(INADDR_LOOPBACK));
+	return 0;
+}
+
 /* ---- the table ------------------------------------------------------------ */
 
 static const struct option_word output_words[] = {
@@ -509,6 +526,10 @@ const struct option options[] = {
 	{ "metrics-bind-address", 0, "ADDR:PORT", OPTIONS_AGENT, .set = set_listen,
 	  SETTINGS(metrics),
 	  .help = "where /metrics is served (default 127.0.0.1:10249; \"\" or port 0: nowhere)" },
+	{ "ui", 0, "[ADDRESS:]PORT", OPTIONS_AGENT, .set = set_ui, SETTINGS(ui),
+	  .help = "serve a read-only web page of what \"get\", \"status\" and \"trace\" tell; a "
+		  "port alone is that of 127.0.0.1, since whoever reaches the page may read it "
+		  "(default off)" },
 	{ "cleanup-on-exit", 0, NULL, OPTIONS_AGENT, .set = set_flag, SETTINGS(cleanup_on_exit),
 	  .reloadable = true,
 	  .help = "on SIGTERM remove everything from the kernel instead of leaving it at work" },

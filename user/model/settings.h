@@ -59,6 +59,7 @@ struct settings {
 	const char *config;		/* --config FILE */
 	struct settings_listen healthz; /* --healthz-bind-address; 0.0.0.0:10256 */
 	struct settings_listen metrics; /* --metrics-bind-address; 127.0.0.1:10249 */
+	struct settings_listen ui;	/* --ui; port 0: no web page, the default */
 	bool cleanup_on_exit;		/* --cleanup-on-exit */
 };
 
