@@ -43,6 +43,7 @@ ULDFLAGS := $(SAN) -pie -Wl,-z,relro,-z,now
 # What the goals at hand need is installed in one go, before anything is built.
 DEPS := --build
 DEPS += $(if $(filter deps test% mutants run playground% bench%,$(MAKECMDGOALS)),--test)
+DEPS += $(if $(filter deps bench test test-system,$(MAKECMDGOALS)),--bench)
 DEPS += $(if $(filter deps deb test%,$(MAKECMDGOALS)),--package)
 DEPS += $(if $(filter deps lint format,$(MAKECMDGOALS)),--lint)
 
@@ -102,12 +103,18 @@ $(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/
 
 $(TEST_TOOLS): $(B)/tests/tools/%: $(B)/tests/tools/%.o
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lpthread $(LDFLAGS)
+	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lpthread -lm $(LDFLAGS)
+
+BENCH_TOOLS := $(B)/tests/bench/cores
+
+$(BENCH_TOOLS): $(B)/tests/bench/%: $(B)/tests/bench/%.o $(LIB_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lpthread $(PKG_LIBS) $(LDFLAGS)
 
 # The sanitizers' tree has no system tests: those drive the installed programs, timings included.
 TEST_GROUPS := unit bpf $(if $(filter 0,$(SANITIZE)),system)
 
-test: $(B)/shunt $(UNIT_TESTS) $(BPF_TESTS) $(TEST_TOOLS) ## all tests (root); SANITIZE=1: unit and data path under ASan and UBSan
+test: $(B)/shunt $(UNIT_TESTS) $(BPF_TESTS) $(TEST_TOOLS) $(BENCH_TOOLS) ## all tests (root); SANITIZE=1: unit and data path under ASan and UBSan
 	@B=$(B) scripts/test $(TEST_GROUPS)
 
 test-unit: $(UNIT_TESTS) ## unit tests, no privilege
@@ -116,7 +123,7 @@ test-unit: $(UNIT_TESTS) ## unit tests, no privilege
 test-bpf: $(BPF_TESTS) ## data-path tests over BPF_PROG_TEST_RUN (root)
 	@B=$(B) scripts/test bpf
 
-test-system: $(B)/shunt $(TEST_TOOLS) ## system tests in network namespaces (root)
+test-system: $(B)/shunt $(TEST_TOOLS) $(BENCH_TOOLS) ## system tests in network namespaces (root)
 	@B=$(B) scripts/test system
 
 mutants: | deps ## break the code of each point of docs/semantics.md: does its test see it? (root; FAULTS="17 18-time")
@@ -156,6 +163,7 @@ install: $(B)/shunt ## binary, completions, man page, systemd unit, documents an
 		$(INSTALL) -D -m 644 $(B)/completion $(DESTDIR)$${entry#*:} || exit; done
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE $(wildcard docs/*.md docs/*.png)
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/LICENSES $(wildcard LICENSES/*)
+	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/plots $(wildcard docs/plots/*.svg)
 	$(Q)for file in $(wildcard examples/*.yaml examples/*/*); do \
 		$(INSTALL) -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$$file || exit; done
 	$(Q)$(INSTALL) -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples/kubernetes $(wildcard packaging/kubernetes/*)
@@ -194,7 +202,10 @@ playground-down: ## remove the playground (root)
 .PHONY: run playground playground-down
 
 # ---- measuring
+bench: $(B)/shunt $(TEST_TOOLS) $(BENCH_TOOLS) ## measure everything, into build/bench (root; 15 minutes, QUICK=1: 2)
+	@B=$(B) QUICK=$(QUICK) tests/bench/run
+
 bench-agent: $(B)/shunt $(TEST_TOOLS) ## the agent with 10,000 Services: start, memory, CPU, latency (root)
 	@B=$(B) tests/tools/bench-agent
 
-.PHONY: bench-agent
+.PHONY: bench bench-agent

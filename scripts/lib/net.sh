@@ -371,15 +371,20 @@ net_make()
 	done
 }
 
-# Everything up but shunt; options go to each kubia.
-net_up()
+# Namespaces, devices, routes, and nobody that listens.
+net_up_quiet()
 {
 	net_require || return
 	[[ ! -e $NET_DIR ]] || net_error "$NET_DIR is there: up already, or left over;" \
 		"PREFIX=$PREFIX scripts/playground down removes it" || return
 	NET_MADE=1
-	mkdir -p "$NET_DIR/pid" "$NET_DIR/log" || return
-	net_make && net_servers "$@"
+	mkdir -p "$NET_DIR/pid" "$NET_DIR/log" && net_make
+}
+
+# Everything up but shunt; options go to each kubia.
+net_up()
+{
+	net_up_quiet && net_servers "$@"
 }
 
 # ---- removing it
