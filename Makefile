@@ -47,7 +47,7 @@ DEPS += $(if $(filter deps bench test test-system,$(MAKECMDGOALS)),--bench)
 DEPS += $(if $(filter deps deb test%,$(MAKECMDGOALS)),--package)
 DEPS += $(if $(filter deps lint format,$(MAKECMDGOALS)),--lint)
 
-all: $(B)/shunt ## build build/shunt (the default)
+all: $(B)/shunt $(B)/man/made ## build build/shunt (the default)
 
 deps: ## install the Debian packages that are missing (root)
 	@scripts/deps $(DEPS)
@@ -80,6 +80,15 @@ $(B)/user/agent/page.o: user/agent/page.S $(wildcard user/agent/page/*)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -c -o $@ $<
 
+# The program prints its pages, from the same tables as --help, with what man/ has to add. They are
+# made rather than kept, so that none can be stale.
+$(B)/man/made: $(B)/shunt $(wildcard man/*.mdoc)
+	$(call say,MAN,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)for page in $$($< __man); do \
+		$< __man $$page man/$$page.mdoc >$(@D)/$$page.8 || exit; done
+	$(Q)touch $@
+
 # ---- tests: each tests/unit/test_*.c and tests/bpf/test_*.c is a program; other .c files beside
 # them are linked to all programs of their folder
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -97,7 +106,7 @@ $(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_LIB) $(LIB_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
-$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/ptest/% $(B)/user/trace/% $(B)/user/bench/%,$(LIB_OBJS)) $(B)/user/cmd/plan.o
+$(BPF_TESTS): $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(BPF_LIB) $(filter-out $(B)/user/cmd/% $(B)/user/ptest/% $(B)/user/trace/% $(B)/user/bench/%,$(LIB_OBJS))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ULDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDFLAGS)
 
@@ -132,7 +141,7 @@ mutants: | deps ## break the code of each point of docs/semantics.md: does its t
 # ---- checks
 FORMATTED = $(shell find bpf user include tests -name '*.[ch]')
 
-lint: $(SKELS) ## formatting, static analysers, shell scripts, house rules
+lint: $(SKELS) $(B)/man/made ## formatting, static analysers, shell scripts, house rules
 	@B=$(B) scripts/lint
 
 format: | deps ## lay out every C file with clang-format
@@ -151,12 +160,12 @@ ZSHDIR  ?= $(DATADIR)/zsh/site-functions
 COMPLETIONS = bash:$(DATADIR)/bash-completion/completions/shunt zsh:$(ZSHDIR)/_shunt \
 	fish:$(DATADIR)/fish/vendor_completions.d/shunt.fish
 
-install: $(B)/shunt ## binary, completions, man page, systemd unit, documents and examples (PREFIX, DESTDIR)
+install: $(B)/shunt $(B)/man/made ## binary, completions, man pages, systemd unit, documents and examples (PREFIX, DESTDIR)
 	$(Q)$(INSTALL) -D -m 755 $< $(DESTDIR)$(BINDIR)/shunt
 	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR)
 	$(Q)sed 's|/usr/bin/shunt|$(BINDIR)/shunt|' packaging/shunt.service >$(DESTDIR)$(UNITDIR)/shunt.service
 	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/shunt.service
-	$(Q)for page in $(wildcard man/*.8); do \
+	$(Q)for page in $(B)/man/*.8; do \
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $$page || exit; done
 	$(Q)for entry in $(COMPLETIONS); do \
 		$< completion $${entry%%:*} >$(B)/completion && \

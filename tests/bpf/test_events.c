@@ -95,10 +95,7 @@ static int setup(void **state)
 	struct world *world = calloc(1, sizeof(*world));
 
 	assert_non_null(world);
-	world_network(world);
-	world_settings(world);
-	world_open(world, DATAPLANE_SCRATCH);
-	publish_yaml(world, services);
+	world_scene(world, services);
 	*state = world;
 	return 0;
 }

@@ -38,10 +38,7 @@ static struct world world;
 
 static int open_world(void **state)
 {
-	world_network(&world);
-	world_settings(&world);
-	world_open(&world, DATAPLANE_SCRATCH);
-	publish_yaml(&world, scene);
+	world_scene(&world, scene);
 	return 0;
 }
 

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,7 +103,7 @@ static void each_map_has_its_way(void **state)
 
 struct test {
 	struct world world;
-	char tmp[64], bpffs[96], pins[128];
+	struct world_pins pins;
 	struct packet in[2 * CLIENTS], out[2 * CLIENTS];
 	uint64_t connections;
 };
@@ -141,14 +140,7 @@ static int setup(void **state)
 	*state = t;
 	world_network(&t->world);
 	world_settings(&t->world);
-	(void)snprintf(t->tmp, sizeof(t->tmp), "/tmp/shunt-test-XXXXXX");
-	assert_non_null(mkdtemp(t->tmp));
-	(void)snprintf(t->bpffs, sizeof(t->bpffs), "%s/bpf", t->tmp);
-	(void)snprintf(t->pins, sizeof(t->pins), "%s/shunt", t->bpffs);
-	assert_int_equal(mkdir(t->bpffs, 0700), 0);
-	assert_int_equal(mount("bpf", t->bpffs, "bpf", 0, NULL), 0);
-	t->world.settings.bpffs = t->pins;
-	t->world.settings.state = t->tmp;
+	world_mount(&t->world, &t->pins);
 	world_open(&t->world, DATAPLANE_WRITE);
 	publish_all(t);
 	return 0;
@@ -159,8 +151,7 @@ static int teardown(void **state)
 	struct test *t = *state;
 
 	world_close(&t->world);
-	(void)umount2(t->bpffs, MNT_DETACH);
-	run("rm -rf --one-file-system %s", t->tmp);
+	world_unmount(&t->pins);
 	free(t);
 	return 0;
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +27,7 @@
 
 struct test {
 	struct world world;
-	char tmp[64], bpffs[96], pins[128];
+	struct world_pins pins;
 };
 
 /* ---- what is wanted ----------------------------------------------------------- */
@@ -519,14 +518,7 @@ static int setup_pinned(void **state)
 
 	setup_node(state);
 	t = *state;
-	(void)snprintf(t->tmp, sizeof(t->tmp), "/tmp/shunt-test-XXXXXX");
-	assert_non_null(mkdtemp(t->tmp));
-	(void)snprintf(t->bpffs, sizeof(t->bpffs), "%s/bpf", t->tmp);
-	(void)snprintf(t->pins, sizeof(t->pins), "%s/shunt", t->bpffs);
-	assert_int_equal(mkdir(t->bpffs, 0700), 0);
-	assert_int_equal(mount("bpf", t->bpffs, "bpf", 0, NULL), 0);
-	t->world.settings.bpffs = t->pins;
-	t->world.settings.state = t->tmp;
+	world_mount(&t->world, &t->pins);
 	world_open(&t->world, DATAPLANE_WRITE);
 	return 0;
 }
@@ -536,8 +528,7 @@ static int teardown_pinned(void **state)
 	struct test *t = *state;
 
 	world_close(&t->world);
-	(void)umount2(t->bpffs, MNT_DETACH);
-	run("rm -rf --one-file-system %s", t->tmp);
+	world_unmount(&t->pins);
 	free(t);
 	return 0;
 }
@@ -636,7 +627,7 @@ static void a_reset_leaves_nothing(void **state)
 	world_close(&t->world);
 	if (dataplane_reset(&t->world.settings, &err))
 		fail_msg("dataplane_reset: %s", err.msg);
-	assert_true(stat(t->pins, &st) < 0 && errno == ENOENT);
+	assert_true(stat(t->pins.pins, &st) < 0 && errno == ENOENT);
 	assert_true(bpf_map_get_fd_by_id(info.id) < 0);
 }
 

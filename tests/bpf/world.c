@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
 #include "model/allocate.h"
 #include "model/resolve.h"
@@ -123,6 +124,32 @@ void world_close(struct world *world)
 {
 	dataplane_close(world->dp);
 	world->dp = NULL;
+}
+
+void world_scene(struct world *world, const char *yaml)
+{
+	world_network(world);
+	world_settings(world);
+	world_open(world, DATAPLANE_SCRATCH);
+	publish_yaml(world, yaml);
+}
+
+void world_mount(struct world *world, struct world_pins *pins)
+{
+	(void)snprintf(pins->tmp, sizeof(pins->tmp), "/tmp/shunt-test-XXXXXX");
+	assert_non_null(mkdtemp(pins->tmp));
+	(void)snprintf(pins->bpffs, sizeof(pins->bpffs), "%s/bpf", pins->tmp);
+	(void)snprintf(pins->pins, sizeof(pins->pins), "%s/shunt", pins->bpffs);
+	assert_int_equal(mkdir(pins->bpffs, 0700), 0);
+	assert_int_equal(mount("bpf", pins->bpffs, "bpf", 0, NULL), 0);
+	world->settings.bpffs = pins->pins;
+	world->settings.state = pins->tmp;
+}
+
+void world_unmount(const struct world_pins *pins)
+{
+	(void)umount2(pins->bpffs, MNT_DETACH);
+	run("rm -rf --one-file-system %s", pins->tmp);
 }
 
 /* ---- manifests ------------------------------------------------------------------ */

@@ -51,6 +51,16 @@ void world_settings(struct world *world);
 /* Programs and maps by world->settings, in @mode, and the devices' roles. */
 void world_open(struct world *world, enum dataplane_mode mode);
 void world_close(struct world *world);
+/* Network, default settings, programs in scratch mode, and what @yaml wants. */
+void world_scene(struct world *world, const char *yaml);
+
+/* A BPF file system of the test's own, for an instance that is pinned. */
+struct world_pins {
+	char tmp[64], bpffs[96], pins[128];
+};
+/* world->settings lead there afterwards; @pins must outlive the world. */
+void world_mount(struct world *world, struct world_pins *pins);
+void world_unmount(const struct world_pins *pins);
 
 /* What a manifest wants on node-1, by the whole way through the model. */
 struct wanted *wanted_from_yaml(const struct world *world, const char *yaml);

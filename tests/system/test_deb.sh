@@ -56,7 +56,8 @@ dpkg_in_root()
 dpkg_in_root --install "$package"
 for file in usr/bin/shunt usr/share/bash-completion/completions/shunt \
 	usr/share/zsh/vendor-completions/_shunt usr/share/fish/vendor_completions.d/shunt.fish \
-	usr/share/man/man8/shunt.8.gz usr/lib/systemd/system/shunt.service \
+	usr/share/man/man8/shunt.8.gz usr/share/man/man8/shunt-get.8.gz \
+	usr/lib/systemd/system/shunt.service \
 	usr/share/doc/shunt/copyright usr/share/doc/shunt/examples/config.yaml \
 	usr/share/doc/shunt/examples/kubernetes/shunt.yaml; do
 	[[ -s $root/$file ]] || die "it has no $file"

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/edges.h"
@@ -20,6 +19,7 @@
 #include "agent/ui.h"
 #include "source/folder.h"
 #include "source/store.h"
+#include "util/clock.h"
 
 #define RETRY_MS       1000 /* of what the system refused; doubling */
 #define RETRY_MAX_MS   30000
@@ -29,6 +29,7 @@ struct agent {
 	const struct agent_opts *opts;
 	uv_loop_t loop;
 	struct dataplane *dp;
+	bool opened; /* it was this agent's to write: what is pinned is his to remove */
 	struct sync sync;
 	struct reclaim reclaim;
 	struct edges edges;
@@ -72,14 +73,6 @@ __attribute__((format(printf, 1, 2))) static void log_fmt(const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	log_line(NULL, text);
-}
-
-static uint64_t unix_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* ---- what the source tells ------------------------------------------------------ */
@@ -321,6 +314,7 @@ static void start_report(struct agent *agent)
 	agent->report = (struct report){ .opts = agent->opts,
 					 .stats = &agent->stats,
 					 .kube = &agent->kube,
+					 .world = &agent->sync.world,
 					 .ready = &agent->ready,
 					 .log = log_line };
 	report_start(&agent->report, &agent->loop);
@@ -435,23 +429,16 @@ static int start_source(struct agent *agent, struct err *err)
 		   : folder_watch(&agent->folder, &agent->loop, settings->manifests, &sink, err);
 }
 
-static bool instance_is_there(const struct settings *settings)
-{
-	char path[512];
-
-	(void)snprintf(path, sizeof(path), "%s/shunt_control", settings->bpffs);
-	return !access(path, F_OK);
-}
-
 static int start(struct agent *agent, struct err *err)
 {
 	const struct settings *settings = agent->opts->settings;
-	const bool fresh = !instance_is_there(settings);
+	const bool fresh = !dataplane_is_there(settings);
 	int ret;
 
 	ret = dataplane_open(&agent->dp, DATAPLANE_WRITE, settings, err);
 	if (ret)
 		return ret;
+	agent->opened = true;
 	agent->sync.dp = agent->dp;
 	agent->publish.data = agent->retry.data = agent;
 	(void)uv_prepare_init(&agent->loop, &agent->publish);
@@ -481,7 +468,7 @@ static void finish(struct agent *agent, struct err *err)
 	(void)uv_loop_close(&agent->loop);
 	sync_done(&agent->sync);
 	dataplane_close(agent->dp);
-	if (settings->cleanup_on_exit && agent->dp && !agent->ret)
+	if (settings->cleanup_on_exit && agent->opened && !agent->ret)
 		agent->ret = dataplane_reset(settings, err);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/edges.h"
 
-#include "cmd/plan.h"
+#include "plan/plan.h"
 
 /* A node that starts a hundred pods tells of each several times: it is looked at so often. */
 #define AGAIN_MS     50

@@ -66,30 +66,93 @@ static json_t *tree(const struct report *report)
 			 "options", options);
 }
 
-static void on_timer(uv_timer_t *timer)
+/* ---- labels ---------------------------------------------------------------------------- */
+
+static json_t *labels_of(const struct object *service)
 {
-	struct report *report = timer->data;
-	json_t *now = tree(report);
+	const struct labels *labels = &service->meta.labels;
+	json_t *tree = json_object();
+	size_t i;
+
+	for (i = 0; tree && i < labels->n; i++) {
+		if (json_object_set_new(tree, labels->v[i].key, json_string(labels->v[i].value))) {
+			json_decref(tree);
+			return NULL;
+		}
+	}
+	return tree;
+}
+
+/* Of all Services, also of those without any. @return NULL: no memory */
+static json_t *labels_tree(const struct world *world)
+{
+	char path[2 * SH_NAME_MAX + 2];
+	struct world_service *service;
+	json_t *tree = json_object();
+
+	for (service = world->services; tree && service; service = service->hh.next) {
+		if (!service->service)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", service->ns, service->name);
+		if (json_object_set_new(tree, path, labels_of(service->service))) {
+			json_decref(tree);
+			return NULL;
+		}
+	}
+	return tree;
+}
+
+/* ---- the files ------------------------------------------------------------------------- */
+
+/* Replace @name by @now, which is taken over, unless it is @last. @return could it be done? */
+static bool renew(struct report *report, const char *name, json_t *now, json_t **last)
+{
 	struct err err = { 0 };
 
-	if (!now || json_equal(now, report->last)) {
+	if (!now || json_equal(now, *last)) {
 		json_decref(now);
-		return;
+		return true;
 	}
-	if (agent_file_write(report->opts->settings->state, now, &err)) {
+	if (agent_file_write(report->opts->settings->state, name, now, &err)) {
 		if (!report->failing)
 			report->log(NULL, err.msg);
 		report->failing = true;
 		json_decref(now);
-		return;
+		return false;
 	}
-	report->failing = false;
-	json_decref(report->last);
-	report->last = now;
+	json_decref(*last);
+	*last = now;
+	return true;
+}
+
+/* A folder's Services are in objects.json with their labels. */
+static bool renew_labels(struct report *report)
+{
+	const uint64_t changes = report->stats->service_changes;
+
+	if (!*report->kube || !*report->ready || changes == report->last_changes)
+		return true;
+	if (!renew(report, LABELS_FILE, labels_tree(report->world), &report->last_labels))
+		return false;
+	report->last_changes = changes;
+	return true;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct report *report = timer->data;
+
+	if (renew(report, AGENT_FILE, tree(report), &report->last) && renew_labels(report))
+		report->failing = false;
 }
 
 void report_start(struct report *report, uv_loop_t *loop)
 {
+	struct err ignored;
+
+	/* An agent of a cluster may have been here before. */
+	if (!report->opts->kube)
+		(void)agent_file_remove(report->opts->settings->state, LABELS_FILE, &ignored);
 	report->timer.data = report;
 	(void)uv_timer_init(loop, &report->timer);
 	(void)uv_timer_start(&report->timer, on_timer, 0, REPORT_MS);
@@ -99,8 +162,9 @@ void report_stop(struct report *report)
 {
 	struct err ignored;
 
-	(void)agent_file_remove(report->opts->settings->state, &ignored);
+	(void)agent_file_remove(report->opts->settings->state, AGENT_FILE, &ignored);
 	json_decref(report->last);
-	report->last = NULL;
+	json_decref(report->last_labels);
+	report->last = report->last_labels = NULL;
 	uv_close((uv_handle_t *)&report->timer, NULL);
 }

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 #include <uv.h>
 
-#include "cmd/plan.h"
+#include "plan/plan.h"
 #include "source/store.h"
+#include "util/clock.h"
 
 /* Services by pointer: those of one publish. */
 struct batch {
@@ -28,14 +28,6 @@ __attribute__((format(printf, 2, 3))) static void report(struct sync *sync, cons
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	sync->log(sync->log_arg, text);
-}
-
-static uint64_t unix_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static int batch_of_dirty(const struct world *world, struct batch *out)

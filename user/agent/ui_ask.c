@@ -13,10 +13,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shunt/limits.h"
+#include "util/clock.h"
 #include "util/hash.h"
 
 /* Also where the file has been replaced since: the program that is running. */
@@ -44,14 +44,6 @@ struct run {
 };
 
 /* ---- reading ----------------------------------------------------------------------- */
-
-static uint64_t now_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void stream_close(struct stream *stream)
 {
@@ -109,7 +101,7 @@ static int stream_read(struct stream *stream)
 
 static int read_all(struct run *run, const atomic_bool *stop)
 {
-	const uint64_t end = now_ms(CLOCK_MONOTONIC) + SH_UI_QUESTION_SECONDS * 1000;
+	const uint64_t end = monotonic_ns() + SH_UI_QUESTION_SECONDS * 1000000000ull;
 	int ret = 0;
 
 	while (!ret && (run->out.fd >= 0 || run->complaint.fd >= 0)) {
@@ -121,7 +113,7 @@ static int read_all(struct run *run, const atomic_bool *stop)
 			return -errno;
 		if (atomic_load(stop))
 			return -ECANCELED;
-		if (now_ms(CLOCK_MONOTONIC) >= end)
+		if (monotonic_ns() >= end)
 			return -ETIMEDOUT;
 		if (n > 0 && ready[0].revents)
 			ret = stream_read(&run->out);
@@ -272,7 +264,7 @@ void ui_ask(const struct ui_question *question, const atomic_bool *stop, struct 
 	};
 	int ret;
 
-	*out = (struct ui_answer){ .taken_ms = now_ms(CLOCK_REALTIME) };
+	*out = (struct ui_answer){ .taken_ms = unix_ms() };
 	ret = run_question(&run, question, stop);
 	if (ret)
 		answer_failure(out, ret);

@@ -8,7 +8,7 @@
 
 #include "cmd/command.h"
 #include "cmd/config_file.h"
-#include "cmd/plan.h"
+#include "plan/plan.h"
 
 struct running {
 	struct invocation *inv;

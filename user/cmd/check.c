@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cmd/manifests.h"
-#include "cmd/plan.h"
+#include "plan/plan.h"
 #include "source/manifest.h"
 
 enum { FILE_NAME, LINE, COLUMN, PATH, MESSAGE, N_COLUMNS };
@@ -121,7 +121,7 @@ static int dry_run(const struct invocation *inv, struct object_set *set, struct 
 	if (!ret)
 		ret = plan_resolve(set, &inv->settings, false, &wanted, err);
 	if (!ret)
-		plan_print_notes(wanted);
+		manifests_print_left_out(wanted);
 	wanted_free(wanted);
 	return ret;
 }

@@ -24,6 +24,7 @@ struct invocation {
 	struct option_input input; /* over these two */
 	struct arena *arena;	   /* strings of the command line; lives as long as the run */
 	FILE *out;		   /* where say() says it: standard output */
+	bool mdoc;		   /* help is wanted as a manual page's source */
 	int write_errno;	   /* of the first say() that failed */
 };
 
@@ -84,6 +85,7 @@ int trace_run(struct invocation *inv, struct err *err);
 int bench_cmd_run(struct invocation *inv, struct err *err);
 int completion_run(struct invocation *inv, struct err *err);
 int complete_run(struct invocation *inv, struct err *err);
+int man_run(struct invocation *inv, struct err *err);
 int status_run(struct invocation *inv, struct err *err);
 int doctor_cmd_run(struct invocation *inv, struct err *err);
 void doctor_help(struct invocation *inv);
@@ -94,7 +96,15 @@ int help_run(struct invocation *inv, struct err *err);
 
 /* help.c: @command's help, or that of all (NULL). */
 void help_print(struct invocation *inv, const struct command *command);
-/* The rest of a line that stands at column @indent: @text, wrapped below itself. */
-void help_wrapped(struct invocation *inv, const char *text, int indent);
+/* What a verb adds to its help: a list under a heading, item by item. */
+struct help_item {
+	const char *name;
+	const char *type; /* of a field; NULL: has none */
+	const char *text;
+};
+
+void help_list(struct invocation *inv, const char *heading);
+void help_item(struct invocation *inv, const struct help_item *item);
+void help_list_end(struct invocation *inv);
 
 #endif

@@ -340,6 +340,17 @@ const struct command commands[] = {
 		.run = complete_run,
 	},
 	{
+		.name = "__man",
+		.args = "[PAGE FRAGMENT]",
+		.summary = "a manual page's source, or the names of all pages",
+		.text = "",
+		.examples = "  shunt __man shunt-get man/shunt-get.mdoc\n",
+		.hidden = true,
+		.needs = NEEDS_NOTHING,
+		.words_max = 2,
+		.run = man_run,
+	},
+	{
 		.name = "version",
 		.args = "",
 		.summary = "say which shunt, kernel and libbpf these are",

@@ -8,9 +8,9 @@
 #include "cmd/command.h"
 #include "cmd/live.h"
 #include "cmd/manifests.h"
-#include "cmd/plan.h"
 #include "doctor/leftovers.h"
 #include "doctor/machine.h"
+#include "plan/plan.h"
 #include "source/store.h"
 
 struct visit {
@@ -251,12 +251,11 @@ int doctor_cmd_run(struct invocation *inv, struct err *err)
 
 void doctor_help(struct invocation *inv)
 {
-	const char *name, *summary;
+	struct help_item item = { 0 };
 	size_t i;
 
-	say(inv, "\nChecks:\n");
-	for (i = 0; doctor_check_name(i, &name, &summary); i++) {
-		say(inv, "  %-28s ", name);
-		help_wrapped(inv, summary, 31);
-	}
+	help_list(inv, "Checks");
+	for (i = 0; doctor_check_name(i, &item.name, &item.text); i++)
+		help_item(inv, &item);
+	help_list_end(inv);
 }

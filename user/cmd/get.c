@@ -408,27 +408,29 @@ static const char *type_word(enum column_type type)
 static void help_fields(struct invocation *inv, const struct resource *resource)
 {
 	const struct listing *listing = resource->listing;
+	char heading[128];
 	size_t i;
 
-	say(inv, "\nFields of %s in JSON and YAML (kind %sList, under items):\n", resource->name,
-	    listing->kind);
+	(void)snprintf(heading, sizeof(heading),
+		       "Fields of %s in JSON and YAML (kind %sList, under items)", resource->name,
+		       listing->kind);
+	help_list(inv, heading);
 	for (i = 0; i < listing->n_columns; i++) {
 		const struct column *column = &listing->columns[i];
 
-		if (!column->key)
-			continue;
-		say(inv, "  %-22s %s", column->key, type_word(column->type));
-		if (*column->help)
-			say(inv, "%*s", 9 - (int)strlen(type_word(column->type)), "");
-		help_wrapped(inv, column->help, 34);
+		if (column->key)
+			help_item(inv, &(struct help_item){ .name = column->key,
+							    .type = type_word(column->type),
+							    .text = column->help });
 	}
+	help_list_end(inv);
 }
 
 void get_help(struct invocation *inv)
 {
 	size_t i, j;
 
-	say(inv, "\nResources:\n");
+	help_list(inv, "Resources");
 	for (i = 0; i < get_resources_count(); i++) {
 		char names[64];
 		int len = snprintf(names, sizeof(names), "%s", get_resources[i].name);
@@ -436,9 +438,10 @@ void get_help(struct invocation *inv)
 		for (j = 0; get_resources[i].aliases[j]; j++)
 			len += snprintf(names + len, sizeof(names) - (size_t)len, ", %s",
 					get_resources[i].aliases[j]);
-		say(inv, "  %-28s ", names);
-		help_wrapped(inv, get_resources[i].summary, 31);
+		help_item(inv,
+			  &(struct help_item){ .name = names, .text = get_resources[i].summary });
 	}
+	help_list_end(inv);
 	for (i = 0; i < get_resources_count(); i++)
 		help_fields(inv, &get_resources[i]);
 }

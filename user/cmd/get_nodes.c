@@ -98,16 +98,6 @@ struct node_view {
 	size_t n_devices, n_addrs;
 };
 
-static int take_device(const struct device_view *view, void *arg)
-{
-	struct node_view *node = arg;
-
-	if (node->n_devices == SH_DEVICES_MAX)
-		return -E2BIG;
-	node->devices[node->n_devices++] = *view;
-	return 0;
-}
-
 static int take_nodeaddr(const struct nodeaddr_view *view, void *arg)
 {
 	struct node_view *node = arg;
@@ -116,14 +106,6 @@ static int take_nodeaddr(const struct nodeaddr_view *view, void *arg)
 		return -E2BIG;
 	node->addrs[node->n_addrs++] = *view;
 	return 0;
-}
-
-static int device_cmp(const void *a, const void *b)
-{
-	const struct device_view *x = a, *y = b;
-	int cmp = (int)x->device.role - (int)y->device.role;
-
-	return cmp ? cmp : strcmp(x->name, y->name);
 }
 
 static int nodeaddr_cmp(const void *a, const void *b)
@@ -137,10 +119,7 @@ static int node_gather(struct get *get, struct node_view *node, struct err *err)
 {
 	int ret;
 
-	ret = dataplane_devices(get->dp, take_device, node, err);
-	if (ret == -E2BIG)
-		return err_system(err, ret, "get nodes: more than %d devices (SH_DEVICES_MAX)",
-				  SH_DEVICES_MAX);
+	ret = dataplane_devices_sorted(get->dp, node->devices, &node->n_devices, err);
 	if (ret)
 		return ret;
 	ret = dataplane_nodeaddrs(get->dp, take_nodeaddr, node, err);
@@ -149,7 +128,6 @@ static int node_gather(struct get *get, struct node_view *node, struct err *err)
 				  SH_NODEADDRS_MAX);
 	if (ret)
 		return ret;
-	qsort(node->devices, node->n_devices, sizeof(node->devices[0]), device_cmp);
 	qsort(node->addrs, node->n_addrs, sizeof(node->addrs[0]), nodeaddr_cmp);
 	return 0;
 }

@@ -3,10 +3,14 @@
 
 #include <string.h>
 
-#define HELP_COLUMNS 80
-#define HELP_INDENT  31
+#include "cmd/mdoc.h"
 
-void help_wrapped(struct invocation *inv, const char *text, int indent)
+#define HELP_COLUMNS	   80
+#define HELP_INDENT	   31
+#define HELP_FIELDS_INDENT 34
+
+/* The rest of a line that stands at column @indent: @text, wrapped below itself. */
+static void help_wrapped(struct invocation *inv, const char *text, int indent)
 {
 	int column = indent, len;
 
@@ -22,6 +26,35 @@ void help_wrapped(struct invocation *inv, const char *text, int indent)
 		text += strspn(text, " ");
 	}
 	say(inv, "\n");
+}
+
+void help_list(struct invocation *inv, const char *heading)
+{
+	if (inv->mdoc)
+		say(inv, ".Ss %s\n.Bl -tag -width Ds\n", heading);
+	else
+		say(inv, "\n%s:\n", heading);
+}
+
+void help_item(struct invocation *inv, const struct help_item *item)
+{
+	if (inv->mdoc) {
+		say(inv, ".It Cm %s%s%s\n", item->name, item->type ? " Pq " : "",
+		    item->type ? item->type : "");
+		mdoc_sentence(inv, item->text);
+	} else if (item->type) {
+		say(inv, *item->text ? "  %-22s %-8s " : "  %-22s %s", item->name, item->type);
+		help_wrapped(inv, item->text, HELP_FIELDS_INDENT);
+	} else {
+		say(inv, "  %-28s ", item->name);
+		help_wrapped(inv, item->text, HELP_INDENT);
+	}
+}
+
+void help_list_end(struct invocation *inv)
+{
+	if (inv->mdoc)
+		say(inv, ".El\n");
 }
 
 static void print_option(struct invocation *inv, const struct option *option)

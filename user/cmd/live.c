@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cmd/kept.h"
-#include "cmd/plan.h"
+#include "plan/plan.h"
 #include "source/agent_file.h"
 
 /* ---- the agent ------------------------------------------------------------------------- */
@@ -37,7 +37,7 @@ static void read_agent(struct live *live, const char *state)
 	const long holder = live->about.holder;
 	long pid;
 
-	live->agent = agent_file_read(state);
+	live->agent = agent_file_read(state, AGENT_FILE);
 	pid = (long)json_integer_value(json_object_get(live->agent, "pid"));
 	live->agent_running =
 		live->agent && holder && pid && (pid == holder || is_called(holder, pid));

@@ -17,7 +17,7 @@ static void print_notes(const struct diags *diags)
 		(void)fprintf(stderr, "shunt: %zu more notes\n", diags->n_more_notes);
 }
 
-static void print_errors(const struct diags *diags)
+void manifests_print_errors(const struct diags *diags)
 {
 	size_t i;
 
@@ -37,12 +37,22 @@ int manifests_load(struct invocation *inv, struct object_set *out, struct err *e
 
 	ret = manifest_load(request->files, request->n_files, out, &diags, err);
 	print_notes(&diags);
-	print_errors(&diags);
+	manifests_print_errors(&diags);
 	/* The summary is for who wanted something done; below a single line it is one too many. */
 	if (ret && (diags.n_errors == 1 || (diags.n_errors && checking)))
 		ret = err_said(err, err->exit);
 	diags_done(&diags);
 	return ret;
+}
+
+void manifests_print_left_out(const struct wanted *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < wanted->n_notes; i++)
+		(void)fprintf(stderr, "shunt: note: %s\n", wanted->notes[i]);
+	if (wanted->n_notes_more)
+		(void)fprintf(stderr, "shunt: %zu more notes\n", wanted->n_notes_more);
 }
 
 /* @len of a text that ends in ":" and digits: without these, or 0 where it doesn't */

@@ -5,6 +5,8 @@
 
 #include "cmd/command.h"
 #include "model/objects.h"
+#include "model/wanted.h"
+#include "source/diag.h"
 
 /*
  * Read the manifests that the command line names; notes and, on a failure,
@@ -12,6 +14,11 @@
  * object_set_done() it), or a negative errno and nothing.
  */
 int manifests_load(struct invocation *inv, struct object_set *out, struct err *err);
+
+/* Every error, on standard error. */
+void manifests_print_errors(const struct diags *diags);
+/* What of the objects was left out and why, there too. */
+void manifests_print_left_out(const struct wanted *wanted);
 
 /* Length of FILE in "FILE:LINE:COL: ...", 0 where @text does not begin with a place. */
 size_t place_file_len(const char *text);

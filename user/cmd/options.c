@@ -392,8 +392,7 @@ const struct option options[] = {
 	{ "service", 0, "NAME", OPTIONS_SCOPE | OPTIONS_MONITOR | OPTIONS_TOP, .set = set_text,
 	  REQUEST(service), .help = "only what belongs to the Service of this name" },
 	{ "selector", 'l', "LABELS", OPTIONS_LIST, .set = set_text, REQUEST(selector),
-	  .help = "only Services with these labels: app=web,tier!=db,env in (a,b),!old; known of "
-		  "manifests, not of a cluster's" },
+	  .help = "only Services with these labels: app=web,tier!=db,env in (a,b),!old" },
 	{ "sort-by", 0, "COLUMN", OPTIONS_LIST, .set = set_text, REQUEST(sort_by),
 	  .help = "by any column; numbers descend, unless it is +COLUMN, and texts ascend, unless "
 		  "it is -COLUMN" },

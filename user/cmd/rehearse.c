@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cmd/plan.h"
+#include "plan/plan.h"
 
 /* What the node has to know: its pods are those who are clients, and the backends here. */
 static size_t pods_of(const struct rehearsal *rehearsal, const struct wanted *wanted,

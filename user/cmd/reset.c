@@ -31,7 +31,9 @@ int reset_run(struct invocation *inv, struct err *err)
 		return ret;
 	if (pins)
 		say(inv, "kernel: removed programs, maps and links of %s\n", settings->bpffs);
-	ret = agent_file_remove(settings->state, err);
+	ret = agent_file_remove(settings->state, AGENT_FILE, err);
+	if (!ret)
+		ret = agent_file_remove(settings->state, LABELS_FILE, err);
 	if (!ret)
 		ret = store_remove(settings->state, err);
 	if (ret)

@@ -6,19 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/plan.h"
+#include "cmd/manifests.h"
+#include "plan/plan.h"
+#include "source/agent_file.h"
 #include "source/store.h"
-
-/* Is anything pinned? If not, whatever this session makes is its own to remove. */
-static bool instance_is_there(const struct settings *settings)
-{
-	struct dataplane *dp = NULL;
-	struct err ignored;
-	int ret = dataplane_open(&dp, DATAPLANE_READ, settings, &ignored);
-
-	dataplane_close(dp);
-	return ret != -ENOENT;
-}
 
 static int read_kept(struct session *session, struct err *err)
 {
@@ -47,7 +38,8 @@ int session_open(struct session *session, struct invocation *inv, struct err *er
 	ret = read_kept(session, err);
 	if (ret)
 		return ret;
-	session->fresh = !instance_is_there(settings);
+	/* If nothing is pinned, whatever this session makes is its own to remove. */
+	session->fresh = !dataplane_is_there(settings);
 	ret = dataplane_open(&session->dp, DATAPLANE_WRITE, settings, err);
 	session->locked = !ret;
 	if (!ret)
@@ -65,7 +57,7 @@ static int publish(struct session *session, const struct object_set *objects,
 	ret = plan_resolve(objects, settings, true, &wanted, err);
 	/* Going back tells nothing new. */
 	if (!ret && objects == &session->next)
-		plan_print_notes(wanted);
+		manifests_print_left_out(wanted);
 	if (!ret)
 		ret = dataplane_publish(session->dp, wanted, &result, err);
 	if (!ret && result.sockets_err.msg[0])
@@ -101,7 +93,8 @@ static int keep(struct session *session, struct err *err)
 	/* Where this fails too, the next apply meets options that somebody did ask for. */
 	if (ret)
 		(void)kept_options_write(dir, &next, &session->kept, &ignored);
-	return ret;
+	/* Of an agent before: these objects have labels of their own. */
+	return ret ? ret : agent_file_remove(dir, LABELS_FILE, err);
 }
 
 int session_commit(struct session *session, struct err *err)

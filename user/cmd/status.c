@@ -6,12 +6,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd/live.h"
 #include "dataplane/attach.h"
 #include "dataplane/cgroup.h"
 #include "doctor/machine.h"
+#include "util/clock.h"
 
 struct status {
 	struct invocation *inv;
@@ -27,24 +27,6 @@ struct status {
 
 /* ---- gathering ------------------------------------------------------------------------- */
 
-static int take_device(const struct device_view *view, void *arg)
-{
-	struct status *status = arg;
-
-	if (status->n_devices == SH_DEVICES_MAX)
-		return -E2BIG;
-	status->devices[status->n_devices++] = *view;
-	return 0;
-}
-
-static int device_cmp(const void *a, const void *b)
-{
-	const struct device_view *x = a, *y = b;
-	int cmp = (int)x->device.role - (int)y->device.role;
-
-	return cmp ? cmp : strcmp(x->name, y->name);
-}
-
 static int gather(struct status *status, struct err *err)
 {
 	struct dataplane *dp = status->live.dp;
@@ -56,13 +38,9 @@ static int gather(struct status *status, struct err *err)
 	status->devices = calloc(SH_DEVICES_MAX, sizeof(*status->devices));
 	if (!status->devices)
 		return err_system(err, -ENOMEM, "look at devices");
-	ret = dataplane_devices(dp, take_device, status, err);
-	if (ret == -E2BIG)
-		return err_system(err, ret, "more than %d devices (SH_DEVICES_MAX)",
-				  SH_DEVICES_MAX);
+	ret = dataplane_devices_sorted(dp, status->devices, &status->n_devices, err);
 	if (ret)
 		return ret;
-	qsort(status->devices, status->n_devices, sizeof(*status->devices), device_cmp);
 	status->n_maps = dataplane_map_fill(dp, status->maps, err);
 	status->n_hooks = dataplane_cgroup_hooks(dp, status->hooks);
 	return status->n_maps < 0 ? status->n_maps : 0;
@@ -116,18 +94,10 @@ static uint32_t mtu_of(const struct status *status, uint32_t ifindex)
 	return 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* "5m3s ago", "never" */
 static const char *since(uint64_t ms, char buf[static AGE_STRLEN + 8])
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = unix_ms();
 	char age[AGE_STRLEN];
 
 	if (ms)

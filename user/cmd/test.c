@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "cmd/manifests.h"
-#include "cmd/plan.h"
 #include "cmd/rehearse.h"
+#include "plan/plan.h"
 #include "ptest/report.h"
 #include "ptest/sandbox.h"
 #include "source/check.h"
@@ -260,18 +260,6 @@ out:
 	return 0;
 }
 
-static void print_errors(struct suites *suites, const struct diags *diags)
-{
-	size_t i;
-
-	for (i = 0; i < diags->n_errors; i++)
-		(void)fprintf(stderr, "%s\n", diags->errors[i].text);
-	if (diags->n_more_errors)
-		(void)fprintf(stderr, "shunt: %zu more errors (limit SH_ERRORS_MAX, %d)\n",
-			      diags->n_more_errors, SH_ERRORS_MAX);
-	suites->errors += diags_count(diags);
-}
-
 static void count_flows(struct suites *suites, const struct ptest_file *file)
 {
 	size_t i;
@@ -294,7 +282,8 @@ static int load(struct suites *suites, const struct paths *paths, struct err *er
 
 		suites->n++;
 		ret = load_suite(suites, &suites->v[i], paths->v[i], &diags, err);
-		print_errors(suites, &diags);
+		manifests_print_errors(&diags);
+		suites->errors += diags_count(&diags);
 		diags_done(&diags);
 		if (!ret && suites->v[i].file)
 			count_flows(suites, suites->v[i].file);
@@ -369,7 +358,7 @@ static int run_suite(struct rig *rig, const struct suites *suites, const struct 
 	if (ret)
 		err_prefix(err, "%s", file->path);
 	else if (report->failed > failed)
-		plan_print_notes(wanted);
+		manifests_print_left_out(wanted);
 	wanted_free(wanted);
 	return ret;
 }

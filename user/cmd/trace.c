@@ -9,8 +9,8 @@
 
 #include "cmd/command.h"
 #include "cmd/manifests.h"
-#include "cmd/plan.h"
 #include "cmd/rehearse.h"
+#include "plan/plan.h"
 #include "ptest/sandbox.h"
 
 struct tracing {

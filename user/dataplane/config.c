@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -53,15 +54,64 @@ static void config_expire(struct sh_config *config)
 	config->expire[SH_GONE] = -1;
 }
 
-static int config_seed(struct sh_config *config, struct err *err)
+/* Flows of ports in sequence, @step apart, that find their bucket full; of @n. */
+static uint32_t crowded(uint64_t factor, uint64_t step, uint16_t *load, uint32_t mask, uint32_t n)
 {
+	uint32_t full = 0, i;
+	uint64_t hash = 0;
+
+	memset(load, 0, (mask + 1) * sizeof(*load));
+	for (i = 0; i < n; i++, hash += step * factor)
+		full += load[hash >> 32 & mask]++ >= SH_WAYS;
+	return full;
+}
+
+/*
+ * Of a client's ports, which come one after the other or, by Linux, every
+ * second, the hash's last product makes an arithmetic progression. Most are
+ * spread more evenly than chance would spread them; by one in four factors
+ * they crowd into a few buckets.
+ */
+bool flow_seed_spreads(uint64_t factor, uint16_t load[static SEED_BUCKETS_MAX])
+{
+	/* As the source's and as the destination's port: struct sh_key in sh_ports_word(). */
+	static const uint64_t steps[] = { 1, 2, 1 << 16, 2 << 16 };
+	uint32_t buckets, n, most;
 	size_t i;
 
-	if (getrandom(config->seed, sizeof(config->seed), 0) != sizeof(config->seed))
-		return err_system(err, -errno, "draw the flow table's seed");
-	for (i = 0; i < sizeof(config->seed) / sizeof(config->seed[0]); i++)
-		config->seed[i] |= 1; /* an even factor would lose bits */
-	return 0;
+	for (buckets = SEED_BUCKETS_MIN; buckets <= SEED_BUCKETS_MAX; buckets *= 2) {
+		for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+			most = steps[i] & 0x10001 ? 65536 : 32768;
+			n = buckets * SH_WAYS / 2 < most ? buckets * SH_WAYS / 2 : most;
+			if (crowded(factor, steps[i], load, buckets - 1, n) > n / 32)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* As many draws without a factor that spreads don't happen: then the last one it is. */
+#define SEED_DRAWS_MAX 64
+
+static int config_seed(struct sh_config *config, struct err *err)
+{
+	const size_t n = sizeof(config->seed) / sizeof(config->seed[0]);
+	uint16_t *load = calloc(SEED_BUCKETS_MAX, sizeof(*load));
+	size_t i, draws = 0;
+	int ret = 0;
+
+	if (!load)
+		return err_system(err, -ENOMEM, "draw the flow table's seed");
+	do {
+		if (getrandom(config->seed, sizeof(config->seed), 0) != sizeof(config->seed)) {
+			ret = err_system(err, -errno, "draw the flow table's seed");
+			break;
+		}
+		for (i = 0; i < n; i++)
+			config->seed[i] |= 1; /* an even factor would lose bits */
+	} while (!flow_seed_spreads(config->seed[n - 1], load) && ++draws < SEED_DRAWS_MAX);
+	free(load);
+	return ret;
 }
 
 /* Does bpf_l4_csum_replace() take BPF_F_IPV6? Ask it, with a packet of zeros. */

@@ -37,6 +37,9 @@ enum dataplane_mode {
 	DATAPLANE_TRACE,   /* the same, and its programs write down what they decide */
 };
 
+/* Is an instance pinned there? Needs no lock; for want of privilege: no. */
+bool dataplane_is_there(const struct settings *settings);
+
 /*
  * @return 0 and *@out (dataplane_close() it), -EBUSY where somebody else holds
  * the lock (the message says who), or another negative errno.
@@ -278,6 +281,9 @@ int dataplane_nodeaddrs(struct dataplane *dp, int (*each)(const struct nodeaddr_
 			void *arg, struct err *err);
 int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view *, void *),
 		      void *arg, struct err *err);
+/* The same into @out, which has room for SH_DEVICES_MAX, by role and name. */
+int dataplane_devices_sorted(struct dataplane *dp, struct device_view *out, size_t *n_out,
+			     struct err *err);
 
 /* A selection table's backend ids, into @out, which has room for all. @return 0 or -ERANGE: no table */
 int dataplane_slots(struct dataplane *dp, const struct sh_table *table, uint32_t *out);

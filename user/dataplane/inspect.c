@@ -616,3 +616,43 @@ int dataplane_devices(struct dataplane *dp, int (*each)(const struct device_view
 	}
 	return ret;
 }
+
+struct device_list {
+	struct device_view *v;
+	size_t n;
+};
+
+static int take_device(const struct device_view *view, void *arg)
+{
+	struct device_list *list = arg;
+
+	if (list->n == SH_DEVICES_MAX)
+		return -E2BIG;
+	list->v[list->n++] = *view;
+	return 0;
+}
+
+static int device_cmp(const void *a, const void *b)
+{
+	const struct device_view *x = a, *y = b;
+	int cmp = (int)x->device.role - (int)y->device.role;
+
+	return cmp ? cmp : strcmp(x->name, y->name);
+}
+
+int dataplane_devices_sorted(struct dataplane *dp, struct device_view *out, size_t *n_out,
+			     struct err *err)
+{
+	struct device_list list = { .v = out };
+	int ret;
+
+	ret = dataplane_devices(dp, take_device, &list, err);
+	if (ret == -E2BIG)
+		return err_system(err, ret, "more than %d devices (SH_DEVICES_MAX)",
+				  SH_DEVICES_MAX);
+	if (ret)
+		return ret;
+	qsort(out, list.n, sizeof(*out), device_cmp);
+	*n_out = list.n;
+	return 0;
+}

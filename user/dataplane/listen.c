@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dataplane/internal.h"
 #include "dataplane/probe.h"
+#include "util/clock.h"
 
 struct listener {
 	struct dataplane *dp;
@@ -68,19 +68,11 @@ bool dataplane_backend_addr(struct dataplane *dp, uint32_t id, struct sh_addr *a
 	return true;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* ---- signs of life ---------------------------------------------------------------- */
 
 static uint32_t jiffies_now(const struct listener *listener)
 {
-	uint64_t ms = (now_ns() - listener->jiffies_ns) / 1000000u;
+	uint64_t ms = (monotonic_ns() - listener->jiffies_ns) / 1000000u;
 
 	return listener->jiffies + (uint32_t)(ms * listener->hz / 1000u);
 }
@@ -259,7 +251,7 @@ void listen_published(struct dataplane *dp, const struct publish_result *result)
 	      result->backends_added | result->backends_changed | result->backends_removed))
 		return;
 	*to = (struct sh_published){
-		.ns = now_ns(),
+		.ns = monotonic_ns(),
 		.services_added = (uint32_t)result->services_added,
 		.services_changed = (uint32_t)result->services_changed,
 		.services_removed = (uint32_t)result->services_removed,
@@ -316,7 +308,7 @@ static int clock_begin(struct listener *listener, struct err *err)
 
 	listener->hz = control->config.hz;
 	listener->jiffies = probe_jiffies();
-	listener->jiffies_ns = now_ns();
+	listener->jiffies_ns = monotonic_ns();
 	if (!listener->jiffies)
 		return err_system(err, -EPERM, "ask the kernel for its time");
 	return 0;

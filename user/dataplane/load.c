@@ -438,6 +438,15 @@ struct dataplane *dataplane_new(enum dataplane_mode mode, const char *dir)
 	return dp;
 }
 
+bool dataplane_is_there(const struct settings *settings)
+{
+	char path[512];
+	int len = snprintf(path, sizeof(path), "%s/%s", settings->bpffs,
+			   dp_map_names[DP_MAP_CONTROL]);
+
+	return len < (int)sizeof(path) && !access(path, F_OK);
+}
+
 int dataplane_open(struct dataplane **out, enum dataplane_mode mode,
 		   const struct settings *settings, struct err *err)
 {

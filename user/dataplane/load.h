@@ -6,6 +6,13 @@
 #include "dataplane/migrate.h"
 
 /* The settings as the programs get them. Seeds are drawn anew. */
+/*
+ * Does this last factor of the flow hash spread a client's ports over tables of
+ * so many buckets? @load: for its use. A larger table has room in any case.
+ */
+#define SEED_BUCKETS_MIN 64u
+#define SEED_BUCKETS_MAX 262144u
+bool flow_seed_spreads(uint64_t factor, uint16_t load[static SEED_BUCKETS_MAX]);
 int config_make(const struct settings *settings, struct sh_config *out, struct err *err);
 
 /*

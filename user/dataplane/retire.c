@@ -14,9 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dataplane/stage.h"
+#include "util/clock.h"
 
 #define SWEEP_SLICE 256 /* buckets between two looks at the clock */
 
@@ -141,14 +141,6 @@ static void release_backends(struct dataplane *dp)
 	batch->n_backends = 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 void dataplane_sweep_begin(struct dataplane *dp)
 {
 	sweep_begin(dp);
@@ -157,12 +149,12 @@ void dataplane_sweep_begin(struct dataplane *dp)
 bool dataplane_sweep(struct dataplane *dp, uint64_t budget_ns, struct sweep_result *out)
 {
 	struct sweep *sweep = &dp->publisher->sweep;
-	const uint64_t until = now_ns() + budget_ns;
+	const uint64_t until = monotonic_ns() + budget_ns;
 	bool more;
 
 	do
 		more = sweep_some(dp, SWEEP_SLICE);
-	while (more && now_ns() < until);
+	while (more && monotonic_ns() < until);
 	*out = (struct sweep_result){ .expired = sweep->expired, .ended = sweep->ended };
 	sweep->expired = sweep->ended = 0;
 	/* An id that a flow may still name waits for a pass that has seen all. */

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "shunt/limits.h"
+#include "util/clock.h"
 
 struct program {
 	char path[256];
@@ -84,10 +84,7 @@ _Noreturn static void child(const struct program *program, const char *const *ar
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(monotonic_ns() / 1000000u);
 }
 
 /* @return bytes read, 0 at the end, or a negative errno */

@@ -8,8 +8,9 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "util/clock.h"
 
 /* Publishes are looked for that often; events and packets are waited for. */
 #define TICK_MS 200
@@ -31,19 +32,15 @@ struct monitor {
 	uint32_t n; /* lines shown, or packets written */
 	int signal_fd;
 	sigset_t old_signals;
-	struct stat pin; /* of the instance that this began with */
-	struct timespec begun, looked;
+	struct stat pin;	      /* of the instance that this began with */
+	uint64_t begun_ns, looked_ns; /* monotonic_ns() */
 	struct listen_lost lost;
 	uint64_t lost_packets;
 };
 
-static int64_t ms_since(const struct timespec *then)
+static uint64_t ms_since(uint64_t then_ns)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)(now.tv_sec - then->tv_sec) * 1000 +
-	       (now.tv_nsec - then->tv_nsec) / 1000000;
+	return (monotonic_ns() - then_ns) / 1000000u;
 }
 
 /* ---- what comes ----------------------------------------------------------------------- */
@@ -181,9 +178,9 @@ static int check_pin(const struct monitor *monitor, struct err *err)
 
 static int look(struct monitor *monitor, struct err *err)
 {
-	if (ms_since(&monitor->looked) < 1000)
+	if (ms_since(monitor->looked_ns) < 1000)
 		return 0;
-	(void)clock_gettime(CLOCK_MONOTONIC, &monitor->looked);
+	monitor->looked_ns = monotonic_ns();
 	monitor->shower.realtime_ns = monitor_realtime();
 	tell_lost(monitor);
 	return check_pin(monitor, err);
@@ -232,7 +229,7 @@ static int loop(struct monitor *monitor, struct err *err)
 
 	while (!ret) {
 		if (options->duration_s &&
-		    ms_since(&monitor->begun) >= (int64_t)options->duration_s * 1000)
+		    ms_since(monitor->begun_ns) >= (uint64_t)options->duration_s * 1000)
 			break;
 		ret = turn(monitor);
 		if (!ret)
@@ -358,8 +355,8 @@ int monitor_run_over(struct dataplane *dp, const struct monitor_options *options
 
 	monitor.lines = !options->pcap || strcmp(options->pcap, "-") != 0;
 	shower_init(&monitor.shower, dp, stdout, options->json);
-	(void)clock_gettime(CLOCK_MONOTONIC, &monitor.begun);
-	monitor.looked = monitor.begun;
+	monitor.begun_ns = monotonic_ns();
+	monitor.looked_ns = monitor.begun_ns;
 	ret = monitor_begin(&monitor, err);
 	if (!ret)
 		ret = loop(&monitor, err);

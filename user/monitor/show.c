@@ -9,6 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/objects.h"
+#include "util/clock.h"
+
 #define TIME_STRLEN    32
 #define SERVICE_STRLEN (3 * SH_NAME_MAX + 16)
 
@@ -22,12 +25,7 @@ static const char *const hooks[] = {
 
 uint64_t monitor_realtime(void)
 {
-	struct timespec real, mono;
-
-	(void)clock_gettime(CLOCK_REALTIME, &real);
-	(void)clock_gettime(CLOCK_MONOTONIC, &mono);
-	return (uint64_t)(real.tv_sec - mono.tv_sec) * 1000000000u + (uint64_t)real.tv_nsec -
-	       (uint64_t)mono.tv_nsec;
+	return realtime_ns() - monotonic_ns();
 }
 
 void shower_init(struct shower *shower, struct dataplane *dp, FILE *to, bool json)
@@ -84,19 +82,13 @@ void monitor_ends_of(struct dataplane *dp, const struct sh_event *event, struct 
 		(!addr_eq(&event->src, &event->to_src) || event->sport != event->to_sport);
 }
 
+/* An event may be about a protocol that no Service has. */
 static const char *proto_word(uint8_t proto, char buf[static 8])
 {
-	switch (proto) {
-	case IPPROTO_TCP:
-		return "TCP";
-	case IPPROTO_UDP:
-		return "UDP";
-	case IPPROTO_SCTP:
-		return "SCTP";
-	default:
-		(void)snprintf(buf, 8, "%u", proto);
-		return buf;
-	}
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP)
+		return proto_name(proto);
+	(void)snprintf(buf, 8, "%u", proto);
+	return buf;
 }
 
 static const char *time_format(uint64_t ns, bool whole, char buf[static TIME_STRLEN])

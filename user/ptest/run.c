@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/clock.h"
+
 /*
  * How many connections: with n equal backends the chance that one of them is
  * never met in 24 n tries is n * e^-24; one that should not be met can't hide
@@ -235,20 +237,12 @@ static bool applies(enum ptest_hook hook, enum ptest_from from)
 	}
 }
 
-static uint64_t now_usec(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000;
-}
-
 int ptest_run(struct rig *rig, const struct ptest_flow *flow, unsigned int hooks,
 	      struct ptest_result *out, struct err *err)
 {
 	struct ptest_result result = { .ok = true, .skipped = true };
 	const struct choice choice = choice_of(rig, flow);
-	const uint64_t start = now_usec();
+	const uint64_t start = monotonic_ns();
 	char why[PTEST_WHY_LEN];
 	int hook, ret = 0;
 
@@ -269,7 +263,7 @@ int ptest_run(struct rig *rig, const struct ptest_flow *flow, unsigned int hooks
 			(void)snprintf(result.message, sizeof(result.message), "%s: %s",
 				       ptest_hook_name(try.hook), why);
 	}
-	result.usec = now_usec() - start;
+	result.usec = (monotonic_ns() - start) / 1000;
 	if (ret)
 		ptest_seen_done(&result.seen);
 	else

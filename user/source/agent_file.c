@@ -9,14 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define AGENT_FILE "agent.json"
-
 /* Of a folder whose name is longer nothing could be told. */
 #define PATH_LEN 4096
 
-static int path_of(const char *dir, const char *end, char path[static PATH_LEN])
+static int path_of(const char *dir, const char *name, const char *end, char path[static PATH_LEN])
 {
-	int len = snprintf(path, PATH_LEN, "%s/" AGENT_FILE "%s", dir, end);
+	int len = snprintf(path, PATH_LEN, "%s/%s%s", dir, name, end);
 
 	return len < PATH_LEN ? 0 : -ENAMETOOLONG;
 }
@@ -40,13 +38,13 @@ static int dump(const json_t *tree, const char *path)
 	return ret;
 }
 
-int agent_file_write(const char *dir, const json_t *tree, struct err *err)
+int agent_file_write(const char *dir, const char *name, const json_t *tree, struct err *err)
 {
 	char path[PATH_LEN], tmp[PATH_LEN];
-	int ret = path_of(dir, "", path);
+	int ret = path_of(dir, name, "", path);
 
 	if (!ret)
-		ret = path_of(dir, ".tmp", tmp);
+		ret = path_of(dir, name, ".tmp", tmp);
 	if (ret)
 		return failed(dir, ret, err);
 	/* Of an agent that has a cluster nothing else may be in there yet. */
@@ -61,26 +59,26 @@ int agent_file_write(const char *dir, const json_t *tree, struct err *err)
 	return failed(path, ret, err);
 }
 
-int agent_file_remove(const char *dir, struct err *err)
+int agent_file_remove(const char *dir, const char *name, struct err *err)
 {
 	static const char *const ends[] = { "", ".tmp" };
 	char path[PATH_LEN];
 	size_t i;
 
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		if (!path_of(dir, ends[i], path) && unlink(path) && errno != ENOENT &&
+		if (!path_of(dir, name, ends[i], path) && unlink(path) && errno != ENOENT &&
 		    errno != ENOTDIR)
 			return err_system(err, -errno, "cannot remove %s", path);
 	}
 	return 0;
 }
 
-json_t *agent_file_read(const char *dir)
+json_t *agent_file_read(const char *dir, const char *name)
 {
 	char path[PATH_LEN];
 	json_t *tree;
 
-	if (path_of(dir, "", path))
+	if (path_of(dir, name, "", path))
 		return NULL;
 	tree = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(tree))

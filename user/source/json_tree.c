@@ -25,8 +25,7 @@ struct reader {
 	const char *at, *end;
 	struct arena *arena;
 	struct err *err;
-	struct tree_node **pending;
-	size_t n_pending, cap_pending;
+	struct tree_stack pending;
 	size_t n_nodes;
 	unsigned int depth;
 };
@@ -248,17 +247,7 @@ static int push(struct reader *r, struct tree_node *node)
 	if (++r->n_nodes > SH_MANIFEST_NODES_MAX)
 		return fault(r, "too many values: at most SH_MANIFEST_NODES_MAX (%u)",
 			     SH_MANIFEST_NODES_MAX);
-	if (r->n_pending == r->cap_pending) {
-		const size_t cap = r->cap_pending ? 2 * r->cap_pending : 256;
-		struct tree_node **longer = reallocarray(r->pending, cap, sizeof(*longer));
-
-		if (!longer)
-			return -ENOMEM;
-		r->pending = longer;
-		r->cap_pending = cap;
-	}
-	r->pending[r->n_pending++] = node;
-	return 0;
+	return tree_push(&r->pending, node);
 }
 
 /* A scalar with room for its text behind it; an escape is never shorter than what it means. */
@@ -323,7 +312,7 @@ static int push_key(struct reader *r, const struct field *field)
 /* What is pending from @first on becomes one node: a list's items, a map's pairs. */
 static int close_node(struct reader *r, enum tree_type type, size_t first)
 {
-	const size_t n = r->n_pending - first;
+	const size_t n = r->pending.n - first;
 	struct tree_node *node = node_new(r, type, 0);
 
 	if (!node)
@@ -333,8 +322,8 @@ static int close_node(struct reader *r, enum tree_type type, size_t first)
 	if (!node->items)
 		return -ENOMEM;
 	if (n)
-		memcpy(node->items, &r->pending[first], n * sizeof(struct tree_node *));
-	r->n_pending = first;
+		memcpy(node->items, &r->pending.v[first], n * sizeof(struct tree_node *));
+	r->pending.n = first;
 	return push(r, node);
 }
 
@@ -436,7 +425,7 @@ static int read_list(struct reader *r, const struct field *field)
 {
 	/* Where no list should be it is told by its type alone. */
 	const struct field *item = field && field->type == FIELD_LIST ? field->item : NULL;
-	const size_t first = r->n_pending;
+	const size_t first = r->pending.n;
 	bool empty;
 	int ret = enter(r, ']', &empty);
 
@@ -570,7 +559,7 @@ static int read_map(struct reader *r, const struct field *field)
 {
 	const struct schema *schema = field && field->type == FIELD_MAP ? field->schema : NULL;
 	const bool labels = field && field->type == FIELD_LABELS;
-	const size_t first = r->n_pending;
+	const size_t first = r->pending.n;
 	uint64_t seen = 0;
 	bool empty;
 	int ret = enter(r, '}', &empty);
@@ -587,7 +576,7 @@ static int read_map(struct reader *r, const struct field *field)
 		empty = !ret;
 	}
 	if (labels)
-		ret = check_keys(r, &r->pending[first], (r->n_pending - first) / 2);
+		ret = check_keys(r, &r->pending.v[first], (r->pending.n - first) / 2);
 	if (ret)
 		return ret;
 	return field ? close_node(r, TREE_MAP, first) : 0;
@@ -630,7 +619,7 @@ int json_tree_read(const struct json_text *json, const struct schema *schema, st
 	if (!ret && (peek(&r) || r.at < r.end))
 		ret = unexpected(&r, "the end");
 	if (!ret)
-		*root_out = r.pending[0];
-	free(r.pending);
+		*root_out = r.pending.v[0];
+	free(r.pending.v);
 	return ret;
 }

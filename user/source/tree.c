@@ -56,8 +56,7 @@ struct tree_reader {
 	uint64_t weight;
 	struct frame frames[SH_MANIFEST_DEPTH_MAX];
 	size_t depth;
-	struct tree_node **pending;
-	size_t n_pending, cap_pending;
+	struct tree_stack pending;
 };
 
 struct tree_reader *tree_reader_new(const char *file, const char *text, size_t len,
@@ -85,7 +84,7 @@ void tree_reader_free(struct tree_reader *r)
 	if (r->parser_ready)
 		yaml_parser_delete(&r->parser);
 	arena_free(r->arena);
-	free(r->pending);
+	free(r->pending.v);
 	free(r);
 }
 
@@ -123,13 +122,13 @@ static const char *here(const struct tree_reader *r, const struct tree_node *las
 
 	for (i = 0; i < r->depth; i++) {
 		const struct frame *frame = &r->frames[i];
-		const size_t end = i + 1 < r->depth ? r->frames[i + 1].first : r->n_pending;
+		const size_t end = i + 1 < r->depth ? r->frames[i + 1].first : r->pending.n;
 		const size_t children = end - frame->first;
 
 		if (frame->node->type == TREE_LIST)
 			steps[n++] = (struct path_step){ .index = children };
 		else if (children % 2)
-			steps[n++] = (struct path_step){ .key = r->pending[end - 1]->text };
+			steps[n++] = (struct path_step){ .key = r->pending.v[end - 1]->text };
 	}
 	if (last)
 		steps[n++] = (struct path_step){ .key = last->text };
@@ -285,18 +284,18 @@ static int check_depth(struct tree_reader *r, unsigned int height, yaml_mark_t m
 		     (unsigned int)SH_MANIFEST_DEPTH_MAX);
 }
 
-static int push_pending(struct tree_reader *r, struct tree_node *node)
+int tree_push(struct tree_stack *stack, struct tree_node *node)
 {
-	if (r->n_pending == r->cap_pending) {
-		const size_t cap = r->cap_pending ? 2 * r->cap_pending : 256;
-		struct tree_node **longer = reallocarray(r->pending, cap, sizeof(*longer));
+	if (stack->n == stack->cap) {
+		const size_t cap = stack->cap ? 2 * stack->cap : 256;
+		struct tree_node **longer = reallocarray(stack->v, cap, sizeof(*longer));
 
 		if (!longer)
 			return -ENOMEM;
-		r->pending = longer;
-		r->cap_pending = cap;
+		stack->v = longer;
+		stack->cap = cap;
 	}
-	r->pending[r->n_pending++] = node;
+	stack->v[stack->n++] = node;
 	return 0;
 }
 
@@ -305,7 +304,7 @@ static bool wants_key(const struct tree_reader *r)
 {
 	const struct frame *top = r->depth ? &r->frames[r->depth - 1] : NULL;
 
-	return top && top->node->type == TREE_MAP && !((r->n_pending - top->first) % 2);
+	return top && top->node->type == TREE_MAP && !((r->pending.n - top->first) % 2);
 }
 
 static struct tree_node *node_new(struct tree_reader *r, enum tree_type type, yaml_mark_t mark,
@@ -413,7 +412,7 @@ static int on_scalar(struct tree_reader *r, const yaml_event_t *event)
 		anchor->node = node;
 		anchor->weight = 1;
 	}
-	return push_pending(r, node);
+	return tree_push(&r->pending, node);
 }
 
 static int on_alias(struct tree_reader *r, const yaml_event_t *event)
@@ -443,7 +442,7 @@ static int on_alias(struct tree_reader *r, const yaml_event_t *event)
 	top = r->depth ? &r->frames[r->depth - 1] : NULL;
 	if (top && top->height < anchor->height)
 		top->height = anchor->height;
-	return push_pending(r, anchor->node);
+	return tree_push(&r->pending, anchor->node);
 }
 
 static int on_start(struct tree_reader *r, const yaml_event_t *event)
@@ -459,7 +458,7 @@ static int on_start(struct tree_reader *r, const yaml_event_t *event)
 	ret = check_depth(r, 1, event->start_mark);
 	if (ret)
 		return ret;
-	*frame = (struct frame){ .first = r->n_pending, .weight_before = r->weight };
+	*frame = (struct frame){ .first = r->pending.n, .weight_before = r->weight };
 	ret = count(r, 1, event->start_mark);
 	if (ret)
 		return ret;
@@ -622,7 +621,7 @@ static int on_end(struct tree_reader *r)
 {
 	const struct frame frame = r->frames[--r->depth];
 	struct frame *above = r->depth ? &r->frames[r->depth - 1] : NULL;
-	const size_t n = r->n_pending - frame.first;
+	const size_t n = r->pending.n - frame.first;
 	struct tree_node *node = frame.node;
 	int ret = 0;
 
@@ -630,9 +629,9 @@ static int on_end(struct tree_reader *r)
 	if (!node->items)
 		return -ENOMEM;
 	if (n)
-		memcpy(node->items, &r->pending[frame.first], n * sizeof(struct tree_node *));
+		memcpy(node->items, &r->pending.v[frame.first], n * sizeof(struct tree_node *));
 	node->n = (uint32_t)n;
-	r->n_pending = frame.first;
+	r->pending.n = frame.first;
 	if (node->type == TREE_MAP)
 		ret = close_map(r, node);
 	if (ret)
@@ -644,7 +643,7 @@ static int on_end(struct tree_reader *r)
 		frame.anchor->weight = r->weight - frame.weight_before;
 		frame.anchor->height = frame.height + 1;
 	}
-	return push_pending(r, node);
+	return tree_push(&r->pending, node);
 }
 
 /* ---- documents ----------------------------------------------------------- */
@@ -656,7 +655,7 @@ static int document_start(struct tree_reader *r)
 	memset(r->anchors, 0, sizeof(r->anchors));
 	r->n_anchors = 0;
 	r->weight = 0;
-	r->n_pending = 0;
+	r->pending.n = 0;
 	r->depth = 0;
 	return r->arena ? 0 : -ENOMEM;
 }
@@ -706,6 +705,6 @@ int tree_next(struct tree_reader *r, const struct tree_node **root_out)
 		r->failed = true; /* libyaml must not be asked again */
 		return 0;
 	}
-	*root_out = r->pending[0];
+	*root_out = r->pending.v[0];
 	return 1;
 }

@@ -27,6 +27,14 @@ struct tree_node {
 	bool plain;	       /* scalar: not quoted, so it may be a number, a boolean or null */
 };
 
+/* Nodes that wait for the map or list around them to close. All zero: none; free() @v. */
+struct tree_stack {
+	struct tree_node **v;
+	size_t n, cap;
+};
+/* @return 0 or -ENOMEM */
+int tree_push(struct tree_stack *stack, struct tree_node *node);
+
 struct tree_reader;
 
 /* @text must outlive the reader; @file names it in messages. NULL: no memory. */

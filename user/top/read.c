@@ -7,14 +7,7 @@
 #include <time.h>
 
 #include "dataplane/listen.h"
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
+#include "util/clock.h"
 
 /* ---- the instance ------------------------------------------------------------------------ */
 
@@ -130,7 +123,7 @@ static int read_counts(struct top_reader *reader, struct err *err)
 {
 	int ret;
 
-	top_sample_begin(&reader->top, clock_ns(CLOCK_MONOTONIC));
+	top_sample_begin(&reader->top, monotonic_ns());
 	ret = dataplane_loads(reader->dp, take_load, &reader->top, err);
 	if (!ret)
 		ret = dataplane_drop_loads(reader->dp, take_drop, &reader->top, err);
@@ -142,7 +135,7 @@ static int read_counts(struct top_reader *reader, struct err *err)
 
 int top_read(struct top_reader *reader, struct err *err)
 {
-	const uint64_t begun = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	const uint64_t begun = cpu_ns();
 	int ret = 0;
 
 	if (!reader->dp || is_replaced(reader))
@@ -156,7 +149,7 @@ int top_read(struct top_reader *reader, struct err *err)
 		return ret;
 	dataplane_flow_counts(reader->dp, &reader->flows);
 	reader->agent = reader->options->agent(reader->options->settings);
-	reader->cost_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begun;
+	reader->cost_ns = cpu_ns() - begun;
 	return 0;
 }
 

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "top/top.h"
 #include "top/ui.h"
+#include "util/clock.h"
 
 /* Of one CPU, at most a twentieth: a walk over many flows waits longer for the next. */
 #define COST_SHARE	20
@@ -38,14 +38,6 @@ struct screen {
 	uint64_t next_ns;   /* the next sample's time */
 	struct err trouble; /* why the last one failed; "": it did not */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- drawing ------------------------------------------------------------------------------ */
 
@@ -343,7 +335,7 @@ static int take_keys(struct screen *screen)
 		ret = ui_fill(ui, &screen->reader->top);
 	}
 	if (ui->delay_ms != delay_ms || (paused && !ui->paused) || ui->refresh)
-		screen->next_ns = now_ns();
+		screen->next_ns = monotonic_ns();
 	return ret;
 }
 
@@ -361,7 +353,7 @@ static int sample(struct screen *screen, struct err *err)
 	screen->trouble.msg[0] = '\0';
 	(void)top_read(screen->reader, &screen->trouble);
 	cost = screen->reader->cost_ns * COST_SHARE;
-	screen->next_ns = now_ns() + (cost > delay ? cost : delay);
+	screen->next_ns = monotonic_ns() + (cost > delay ? cost : delay);
 	screen->ui.refresh = false;
 	if (ui_fill(&screen->ui, &screen->reader->top))
 		return err_system(err, -ENOMEM, "list the Services");
@@ -373,7 +365,7 @@ static bool wait_for_more(struct screen *screen)
 {
 	struct pollfd polls[] = { { .fd = STDIN_FILENO, .events = POLLIN },
 				  { .fd = screen->signal_fd, .events = POLLIN } };
-	const uint64_t now = now_ns();
+	const uint64_t now = monotonic_ns();
 	int64_t ms = screen->next_ns > now ? (int64_t)((screen->next_ns - now) / 1000000) + 1 : 0;
 
 	if (screen->ui.paused && !screen->ui.refresh)
@@ -388,7 +380,7 @@ static bool is_due(const struct screen *screen)
 {
 	if (screen->ui.paused && !screen->ui.refresh)
 		return false;
-	return now_ns() >= screen->next_ns;
+	return monotonic_ns() >= screen->next_ns;
 }
 
 static int loop(struct screen *screen, struct err *err)
@@ -506,7 +498,7 @@ static int screen_begin(struct screen *screen, struct err *err)
 		(void)ui_fill(ui, &screen->reader->top);
 	}
 	if (ui->delay_ms > FIRST_DELAY_MS)
-		screen->next_ns = now_ns() + FIRST_DELAY_MS * 1000000ull;
+		screen->next_ns = monotonic_ns() + FIRST_DELAY_MS * 1000000ull;
 	ret = signals_take(screen, err);
 	return ret ? ret : terminal_begin(screen, err);
 }

@@ -30,7 +30,5 @@ int plan_resolve(const struct object_set *objects, const struct settings *settin
 /* *@n_out addresses at which this node serves nodePorts, SH_NODEADDRS_MAX at most. */
 int plan_nodeaddrs(const struct object_set *objects, const struct settings *settings,
 		   struct sh_addr *out, size_t *n_out, struct err *err);
-/* What was left out and why, on standard error. */
-void plan_print_notes(const struct wanted *wanted);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "cmd/plan.h"
+#include "plan/plan.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -75,16 +75,6 @@ static int addrs_of_devices(const struct settings *settings, struct node_addrs *
 	ret = netdev_node_addresses(settings, &list, out->v, &out->n, err);
 	netdev_list_done(&list);
 	return ret;
-}
-
-void plan_print_notes(const struct wanted *wanted)
-{
-	size_t i;
-
-	for (i = 0; i < wanted->n_notes; i++)
-		(void)fprintf(stderr, "shunt: note: %s\n", wanted->notes[i]);
-	if (wanted->n_notes_more)
-		(void)fprintf(stderr, "shunt: %zu more notes\n", wanted->n_notes_more);
 }
 
 static int node_name(const struct settings *settings, struct utsname *host, const char **out,
