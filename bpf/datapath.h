@@ -225,7 +225,7 @@ static __always_inline enum sh_verdict sh_cut_up(sh_ctx *ctx, const struct sh_pl
 
 static __always_inline enum sh_verdict sh_special(sh_ctx *ctx, struct sh_pkt *pkt, const bool v6)
 {
-	return pkt->fragment || sh_is_icmp(pkt, v6) ? SH_PUNT : SH_NEXT;
+	return sh_is_icmp(pkt, v6) || pkt->fragment ? SH_PUNT : SH_NEXT;
 }
 
 #else
@@ -242,7 +242,7 @@ static __always_inline struct sh_question *sh_question(sh_ctx *ctx, const struct
 	q = &scratch->question;
 	q->key = pkt->key;
 	q->l3 = (__u32)(pkt->l3 - sh_ctx_data(ctx));
-	q->l4 = (__u32)(pkt->l4 - sh_ctx_data(ctx));
+	q->l4 = q->l3 + pkt->l4;
 	q->l3_bytes = v6 ? bpf_ntohs(((struct ipv6hdr *)pkt->l3)->payload_len) +
 				      (__u32)sizeof(struct ipv6hdr)
 			 : bpf_ntohs(((struct iphdr *)pkt->l3)->tot_len);
@@ -258,7 +258,7 @@ static __always_inline enum sh_verdict sh_answer(sh_ctx *ctx, const struct sh_pk
 	if (verdict != SH_REJECT)
 		return verdict;
 	q = sh_question(ctx, pkt, v6);
-	if (!q || !pkt->ports)
+	if (!q || pkt->later_fragment)
 		return SH_DROP;
 	verdict = (enum sh_verdict)sh_answer_refused(ctx, q, v6);
 	return verdict;
@@ -272,7 +272,7 @@ static __always_inline enum sh_verdict sh_lost(sh_ctx *ctx, const struct sh_pkt 
 	struct sh_question *q = sh_question(ctx, pkt, v6);
 
 	sh_drop_flow(hit->flow, reason, v6);
-	if (!q || !pkt->ports)
+	if (!q || pkt->later_fragment)
 		return SH_DROP;
 	return (enum sh_verdict)sh_answer_lost(ctx, q, reason, v6);
 }
@@ -347,7 +347,7 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 	struct sh_plan plan;
 	struct sh_hit hit;
 
-	if (pkt->fragment || sh_is_icmp(pkt, v6)) {
+	if (sh_unlearnt(pkt->fragment) || sh_is_icmp(pkt, v6)) {
 		verdict = sh_special(ctx, pkt, v6);
 		if (verdict)
 			return verdict;
@@ -358,7 +358,7 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 		return SH_PASS;
 	}
 #if !SH_CTX_XDP
-	if (pkt->fragment && pkt->ports)
+	if (pkt->fragment && !pkt->later_fragment)
 		sh_fragment_remember(pkt);
 #endif
 	verdict = sh_find_or_bind(ctx, pkt, &plan, &hit, v6);
@@ -385,7 +385,7 @@ static __always_inline enum sh_verdict sh_translate(sh_ctx *ctx, struct sh_pkt *
 	hit.flow->packets++;
 	hit.flow->bytes += sh_ctx_len(ctx);
 	if (plan.forward && plan.hop.resolved)
-		sh_hop_store(pkt->eth, &plan.hop);
+		sh_hop_store(ctx, &plan.hop);
 	sh_rewrite_l3(ctx, pkt, &plan.rw, plan.forward, v6);
 	if (!sh_rewrite_l4(ctx, pkt, &plan.rw, v6)) {
 		sh_note_device(ctx);

@@ -109,8 +109,12 @@ static __always_inline void sh_hop_load(struct sh_hop *hop, const __u8 dmac[6], 
 	hop->resolved = true;
 }
 
-static __always_inline void sh_hop_store(struct ethhdr *eth, const struct sh_hop *hop)
+static __always_inline void sh_hop_store(sh_ctx *ctx, const struct sh_hop *hop)
 {
+	struct ethhdr *eth = sh_ctx_data(ctx);
+
+	if ((void *)(eth + 1) > sh_ctx_end(ctx))
+		return;
 	*(__u32 *)eth->h_dest = hop->dmac_high;
 	*(__u16 *)(eth->h_dest + 4) = hop->dmac_low;
 	*(__u16 *)eth->h_source = (__u16)hop->smac_high;

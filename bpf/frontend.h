@@ -41,12 +41,12 @@ static __always_inline struct sh_frontend *sh_node_port_at(const struct sh_choic
  * affinity only the client counts, so that it keeps its backend even when it
  * has been forgotten.
  */
-static __always_inline __u32 sh_choice_hash(const struct sh_choice *c, bool affinity)
+static __always_inline __u32 sh_choice_hash(const struct sh_choice *c, __u32 affinity)
 {
 	__u64 h = (__u64)c->client.w[0] << 32 | c->client.w[1];
 
 	h = sh_fold(h * SH_FILTER_K1) + ((__u64)c->client.w[2] << 32 | c->client.w[3]);
-	if (!affinity) {
+	if (!sh_unlearnt(affinity)) {
 		h = sh_fold(h * SH_FILTER_K2) + c->cookie;
 		h = sh_fold(h * SH_FILTER_K1) + ((__u64)c->virt.w[0] << 32 | c->virt.w[1]);
 		h = sh_fold(h * SH_FILTER_K2) + ((__u64)c->virt.w[2] << 32 | c->virt.w[3]);
@@ -87,11 +87,12 @@ static __always_inline struct sh_backend *sh_backend_at(__u32 id)
 static __always_inline struct sh_backend *
 sh_select(const struct sh_choice *c, const struct sh_frontend *fe, const struct sh_table *table)
 {
-	__u32 hash = fe->algorithm == SH_MAGLEV ? sh_choice_hash(c, fe->affinity_seconds)
-						: bpf_get_prandom_u32();
+	__u32 algorithm = fe->algorithm;
+	__u32 hash = sh_unlearnt(algorithm) == SH_MAGLEV ? sh_choice_hash(c, fe->affinity_seconds)
+							 : bpf_get_prandom_u32();
 	struct sh_backend *one = sh_backend_at(sh_slot_backend(table, hash)), *two;
 
-	if (fe->algorithm != SH_LEAST_CONN || !one)
+	if (sh_unlearnt(algorithm) != SH_LEAST_CONN || !one)
 		return one;
 	two = sh_backend_at(sh_slot_backend(table, bpf_get_prandom_u32()));
 	if (two && (__u64)two->live * one->weight < (__u64)one->live * two->weight)
@@ -112,13 +113,14 @@ static __always_inline void sh_trace_affinity(const struct sh_affinity *last, __
 }
 
 /*
- * The backend that this client had, if it is in the set that the packet may
- * use (@in) and the client's last new connection is not too long ago; else one
- * of @table. Either is remembered from now on.
+ * With affinity the backend that this client had, if it is in the set that the
+ * packet may use (@in) and the client's last new connection is not too long
+ * ago; else one of @table. Either is remembered from now on. Without affinity
+ * it is one of @table.
  */
-static __always_inline struct sh_backend *sh_select_affine(const struct sh_choice *c,
-							   const struct sh_frontend *fe,
-							   const struct sh_table *table, __u16 in)
+static __always_inline struct sh_backend *sh_select_backend(const struct sh_choice *c,
+							    const struct sh_frontend *fe,
+							    const struct sh_table *table, __u16 in)
 {
 	struct sh_affinity_key key = {
 		.client = c->client,
@@ -126,18 +128,22 @@ static __always_inline struct sh_backend *sh_select_affine(const struct sh_choic
 		.socket = c->cookie != 0,
 	};
 	struct sh_affinity now = { .jiffies = bpf_jiffies64() };
-	const struct sh_affinity *last = bpf_map_lookup_elem(&shunt_affinity, &key);
+	const struct sh_affinity *last = NULL;
 	struct sh_backend *backend = NULL;
 	__u32 found = SH_AFFINITY_NEW;
 
+	if (sh_unlearnt(fe->affinity_seconds))
+		last = bpf_map_lookup_elem(&shunt_affinity, &key);
 	if (last && now.jiffies - last->jiffies <= (__u64)fe->affinity_seconds * sh_config.hz)
 		backend = sh_backend_at(last->backend);
 	if (backend && backend->service == fe->service && backend->flags & in)
 		found = SH_AFFINITY_KEPT;
-	if (sh_config.trace)
+	if (sh_config.trace && fe->affinity_seconds)
 		sh_trace_affinity(last, now.jiffies, fe, found);
 	if (!found)
 		backend = sh_select(c, fe, table);
+	if (!sh_unlearnt(fe->affinity_seconds))
+		return backend;
 	if (backend) {
 		now.backend = backend->id;
 		bpf_map_update_elem(&shunt_affinity, &key, &now, BPF_ANY);
@@ -213,7 +219,7 @@ __noinline int sh_choose(struct sh_choice *c)
 {
 	const struct sh_frontend *fe;
 	const struct sh_backend *backend;
-	const struct sh_table *table;
+	struct sh_table table;
 	bool local;
 
 	if (!c)
@@ -244,17 +250,15 @@ __noinline int sh_choose(struct sh_choice *c)
 	/* From inside, an outside frontend leads to the whole cluster. */
 	local = fe->flags & SH_FE_LOCAL_ONLY &&
 		!((fe->flags & SH_FE_KIND_MASK) != SH_FE_CLUSTER_IP && c->local_client);
-	table = local ? &fe->local : &fe->cluster;
+	table = local ? fe->local : fe->cluster;
 	if (sh_config.trace)
-		sh_trace_args(SH_TRACE_POLICY, local, c->local_client, table->base, table->size);
-	if (!table->size) {
+		sh_trace_args(SH_TRACE_POLICY, local, c->local_client, table.base, table.size);
+	if (!table.size) {
 		if (fe->flags & SH_FE_ANY_USABLE)
 			return sh_drop(c, fe->service, SH_REASON_NO_LOCAL);
 		return sh_reject(c, fe->service, SH_REASON_NO_BACKEND);
 	}
-	backend = fe->affinity_seconds ? sh_select_affine(c, fe, table,
-							  local ? SH_BE_IN_LOCAL : SH_BE_IN_CLUSTER)
-				       : sh_select(c, fe, table);
+	backend = sh_select_backend(c, fe, &table, local ? SH_BE_IN_LOCAL : SH_BE_IN_CLUSTER);
 	if (!backend)
 		return sh_drop(c, fe->service, SH_REASON_BACKEND_STALE);
 	if (sh_config.trace)

@@ -30,6 +30,17 @@ static __always_inline bool sh_icmp_is_error(__u8 type, const bool v6)
 	       type == SH_ICMP_PARAMETER;
 }
 
+static __always_inline int sh_ping_unanswered(sh_ctx *ctx, const struct sh_question *q,
+					      __u32 service, const bool v6)
+{
+	struct sh_scratch *scratch = sh_scratch();
+
+	if (!scratch)
+		return SH_PASS;
+	sh_ask(&scratch->choice, &q->key, v6);
+	return sh_drop(&scratch->choice, service, SH_REASON_ANSWER_LIMIT);
+}
+
 /* In place: addresses change places, which no checksum minds, and the type changes. */
 static __always_inline int sh_ping_answer(sh_ctx *ctx, struct sh_question *q, struct icmphdr *icmp,
 					  const bool v6)
@@ -48,8 +59,10 @@ static __always_inline int sh_ping_answer(sh_ctx *ctx, struct sh_question *q, st
 	fe = sh_frontend_at(&virt, 0, 0);
 	if (!fe || !(fe->flags & SH_FE_PING))
 		return SH_PASS;
-	if (!l3 || !sh_answer_allowed())
-		return SH_DROP;
+	if (!l3)
+		return SH_PASS;
+	if (!sh_answer_allowed())
+		return sh_ping_unanswered(ctx, q, fe->service, v6);
 	if (v6) {
 		swap6 = ip6->addrs.saddr;
 		ip6->addrs.saddr = ip6->addrs.daddr;

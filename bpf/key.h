@@ -100,6 +100,33 @@ static __always_inline void sh_word_from_addr(__u64 word[2], const struct sh_add
 }
 
 /*
+ * The verifier goes through the rest of a program once more for each way that leads to it
+ * with other numbers, if a branch is seen to depend on them. These words keep numbers from
+ * telling it more than it needs. They cost an instruction, and no time that could be measured.
+ */
+
+/* Clang doesn't know it. */
+static __always_inline __u64 sh_opaque(__u64 x)
+{
+	asm volatile("" : "+r"(x));
+	return x;
+}
+
+/* To branch on: what is learnt from that is not learnt of @x. */
+static __always_inline __u64 sh_unlearnt(__u64 x)
+{
+	asm volatile("%0 ^= 0" : "+r"(x));
+	return x;
+}
+
+/* 0, of which the verifier knows only that it has no more bits than @any. */
+static __always_inline __u64 sh_unlearnt_zero(__u64 any)
+{
+	asm volatile("%0 ^= %0" : "+r"(any));
+	return any;
+}
+
+/*
  * Is the address, in a key's words, in one of the networks? They are read-only
  * data: the verifier drops the turns that are not used.
  */

@@ -14,15 +14,12 @@
 /* A parsed packet. Pointers are good until something moves the packet. */
 struct sh_pkt {
 	struct sh_key key;
-	struct ethhdr *eth;
 	void *l3;
-	void *l4;
-	__u32 *ports;	/* NULL: a fragment that is not the first, and ICMP, have none */
-	__sum16 *check; /* of TCP or UDP; NULL: none, or not to be changed */
-	__u16 proto;	/* of L3: ETH_P_IP, ETH_P_IPV6, else nothing of ours; host order */
+	__u32 l4;    /* where it begins, from there */
+	__u16 proto; /* of L3: ETH_P_IP, ETH_P_IPV6, else nothing of ours; host order */
 	__u8 tcp_flags;
-	bool fragment, later_fragment;
-	__u32 fragment_id; /* as it stands in the packet */
+	__be16 fragment, later_fragment; /* not 0: is one; is not the first one, has no ports */
+	__u32 fragment_id;		 /* as it stands in the packet */
 };
 
 struct sh_cursor {
@@ -40,23 +37,39 @@ static __always_inline void *sh_take(struct sh_cursor *cursor, __u32 size)
 	return at;
 }
 
+_Static_assert(SH_VLANS_MAX == 2, "sh_parse_eth() takes that many");
+
+static __always_inline bool sh_is_tag(__be16 proto)
+{
+	return proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD);
+}
+
 static __always_inline bool sh_parse_eth(struct sh_cursor *cursor, struct sh_pkt *pkt)
 {
+	struct ethhdr *eth = sh_take(cursor, sizeof(*eth));
 	struct vlan_hdr *vlan;
+	__u64 tags; /* their bytes */
 	__be16 proto;
 
-	pkt->eth = sh_take(cursor, sizeof(*pkt->eth));
-	if (!pkt->eth)
+	if (!eth)
 		return false;
-	proto = pkt->eth->h_proto;
-	for (int i = 0; i < SH_VLANS_MAX; i++) {
-		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
-			break;
-		vlan = sh_take(cursor, sizeof(*vlan));
-		if (!vlan)
+	proto = eth->h_proto;
+	tags = sh_unlearnt_zero(proto);
+	if (sh_is_tag(proto)) {
+		vlan = cursor->pos;
+		if ((void *)(vlan + 1) > cursor->end)
 			return false;
 		proto = vlan->h_vlan_encapsulated_proto;
+		tags += sizeof(*vlan);
+		if (sh_is_tag(proto)) {
+			vlan++;
+			if ((void *)(vlan + 1) > cursor->end)
+				return false;
+			proto = vlan->h_vlan_encapsulated_proto;
+			tags += sizeof(*vlan);
+		}
 	}
+	cursor->pos += sh_opaque(tags) & 12;
 	pkt->l3 = cursor->pos;
 	pkt->proto = bpf_ntohs(proto);
 	return true;
@@ -72,7 +85,7 @@ static __always_inline bool sh_parse_ipv4(struct sh_cursor *cursor, struct sh_pk
 	header = (ip->version_ihl & 0xf) << 2;
 	if (header < sizeof(*ip))
 		return false;
-	cursor->pos = pkt->l3 + header; /* whoever takes more checks that it is there */
+	pkt->l4 = header; /* whoever reads there checks that it is there */
 	pkt->key.src[1] = ip->addrs.saddr;
 	pkt->key.dst[1] = ip->addrs.daddr;
 	pkt->key.proto = ip->protocol;
@@ -104,8 +117,8 @@ static __always_inline bool sh_skip_headers(sh_ctx *ctx, struct sh_headers *h)
 			if (!frag)
 				return false;
 			/* Alone it is none: RFC 6946. */
-			h->fragment = (frag->frag_off & bpf_htons(0xfff9)) != 0;
-			h->later_fragment = (frag->frag_off & bpf_htons(0xfff8)) != 0;
+			h->fragment = frag->frag_off & bpf_htons(0xfff9);
+			h->later_fragment = frag->frag_off & bpf_htons(0xfff8);
 			h->fragment_id = frag->identification;
 			h->next = frag->nexthdr;
 			h->offset += sizeof(*frag);
@@ -130,11 +143,18 @@ __noinline int sh_skip_ipv6_headers(sh_ctx *ctx, struct sh_headers *h)
 	return h && sh_skip_headers(ctx, h);
 }
 
+static __always_inline bool sh_has_ports(__u64 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
+}
+
 static __always_inline bool sh_parse_ipv6(sh_ctx *ctx, struct sh_cursor *cursor, struct sh_pkt *pkt)
 {
 	struct ipv6hdr *ip = sh_take(cursor, sizeof(*ip));
-	struct sh_scratch *scratch = sh_scratch();
+	struct sh_scratch *scratch;
 	struct sh_headers *h;
+	__u64 next;
+	__u32 l3;
 
 	if (!ip || (ip->flow & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return false;
@@ -143,52 +163,66 @@ static __always_inline bool sh_parse_ipv6(sh_ctx *ctx, struct sh_cursor *cursor,
 		pkt->key.dst[i] = ((__u64 *)&ip->addrs.daddr)[i];
 	}
 	pkt->key.proto = ip->nexthdr;
-	if (pkt->key.proto == IPPROTO_TCP || pkt->key.proto == IPPROTO_UDP)
+	next = sh_unlearnt(ip->nexthdr);
+	pkt->fragment = pkt->later_fragment = (__be16)sh_unlearnt_zero(ip->nexthdr);
+	pkt->l4 = (sizeof(*ip) + (__u32)sh_unlearnt_zero(ip->nexthdr)) & 0xfff;
+	if (next == IPPROTO_TCP || next == IPPROTO_UDP)
 		return true;
+	scratch = sh_scratch();
 	if (!scratch)
 		return false;
 	h = &scratch->headers;
-	h->offset = (__u32)(cursor->pos - sh_ctx_data(ctx));
+	l3 = (__u32)sh_opaque((__u64)(pkt->l3 - sh_ctx_data(ctx)));
+	h->offset = l3 + sizeof(*ip);
 	h->next = ip->nexthdr;
-	h->fragment = h->later_fragment = false;
+	h->fragment = h->later_fragment = 0;
 	if (!sh_skip_ipv6_headers(ctx, h))
 		return false;
 	pkt->key.proto = (__u8)h->next;
 	pkt->fragment = h->fragment;
 	pkt->later_fragment = h->later_fragment;
 	pkt->fragment_id = h->fragment_id;
-	cursor->pos = sh_ctx_data(ctx) + (h->offset & 0xfff);
+	pkt->l4 = (h->offset - l3) & 0xfff;
 	return true;
 }
 
-static __always_inline bool sh_parse_l4(struct sh_cursor *cursor, struct sh_pkt *pkt)
+/*
+ * The L4 header, if @bytes of it are there: asked wherever it is read, so that what was asked
+ * of one protocol's packet doesn't keep the verifier from taking another's for the same.
+ */
+static __always_inline void *sh_l4(const sh_ctx *ctx, const struct sh_pkt *pkt, __u32 bytes)
 {
-	struct tcphdr *tcp;
-	struct udphdr *udp;
+	void *l4 = pkt->l3 + sh_opaque(pkt->l4);
 
-	pkt->ports = cursor->pos;
-	if (pkt->key.proto == IPPROTO_TCP) {
-		tcp = sh_take(cursor, sizeof(*tcp));
+	return l4 + bytes > sh_ctx_end(ctx) ? NULL : l4;
+}
+
+static __always_inline bool sh_parse_l4(sh_ctx *ctx, struct sh_pkt *pkt)
+{
+	const struct tcphdr *tcp;
+	const struct udphdr *udp;
+
+	if (sh_unlearnt(pkt->key.proto) == IPPROTO_TCP) {
+		tcp = sh_l4(ctx, pkt, sizeof(*tcp));
 		if (!tcp)
 			return false;
 		pkt->key.sport = tcp->source;
 		pkt->key.dport = tcp->dest;
 		pkt->tcp_flags = tcp->flags;
-		pkt->check = &tcp->check;
 		return true;
 	}
-	udp = sh_take(cursor, sizeof(*udp)); /* SCTP: the same ports, and its tag */
+	udp = sh_l4(ctx, pkt, sizeof(*udp)); /* SCTP: the same ports, and its tag */
 	if (!udp)
 		return false;
 	pkt->key.sport = udp->source;
 	pkt->key.dport = udp->dest;
-	pkt->check = pkt->key.proto == IPPROTO_UDP ? &udp->check : NULL;
+	pkt->tcp_flags = (__u8)sh_unlearnt_zero(pkt->key.sport);
 	return true;
 }
 
 static __always_inline bool sh_is_icmp(const struct sh_pkt *pkt, const bool v6)
 {
-	return pkt->key.proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	return sh_unlearnt(pkt->key.proto) == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 
 /* @return false: not to be read, or of no protocol of ours */
@@ -197,11 +231,9 @@ static __always_inline bool sh_parse_ip(sh_ctx *ctx, struct sh_cursor *cursor, s
 {
 	if (!(v6 ? sh_parse_ipv6(ctx, cursor, pkt) : sh_parse_ipv4(cursor, pkt)))
 		return false;
-	pkt->l4 = cursor->pos;
-	if (pkt->key.proto != IPPROTO_TCP && pkt->key.proto != IPPROTO_UDP &&
-	    pkt->key.proto != IPPROTO_SCTP)
+	if (!sh_has_ports(sh_unlearnt(pkt->key.proto)))
 		return sh_is_icmp(pkt, v6) && !pkt->later_fragment;
-	return pkt->later_fragment || sh_parse_l4(cursor, pkt);
+	return sh_unlearnt(pkt->later_fragment) || sh_parse_l4(ctx, pkt);
 }
 
 #endif

@@ -20,6 +20,7 @@ static __always_inline void sh_rewrite_from(struct sh_rewrite *rw, const struct 
 	rw->ports = *(const __u32 *)&flow->to_sport;
 	rw->delta.addrs = flow->addr_delta;
 	rw->delta.all = flow->l4_delta;
+	rw->proto = flow->proto;
 }
 
 /* Hop: one less to live, as any router takes it. */
@@ -53,14 +54,27 @@ static __always_inline void sh_rewrite_l3(sh_ctx *ctx, struct sh_pkt *pkt,
 static __always_inline bool sh_rewrite_l4(sh_ctx *ctx, struct sh_pkt *pkt,
 					  const struct sh_rewrite *rw, const bool v6)
 {
+	struct udphdr *udp;
+	struct tcphdr *tcp;
+
 	/* A later fragment has neither; SCTP's CRC covers its ports, which are the same. */
-	if (!pkt->ports || !pkt->check) {
+	if (pkt->later_fragment || rw->proto == IPPROTO_SCTP) {
 		if (v6)
 			sh_ctx_sum_changed(ctx, rw->delta.addrs);
 		return true;
 	}
-	*pkt->ports = rw->ports;
-	return sh_ctx_l4_csum(ctx, pkt->check, &rw->delta, pkt->key.proto == IPPROTO_UDP, v6);
+	if (rw->proto == IPPROTO_UDP) {
+		udp = sh_l4(ctx, pkt, sizeof(*udp));
+		if (!udp)
+			return false;
+		*(__u32 *)udp = rw->ports;
+		return sh_ctx_l4_csum(ctx, &udp->check, &rw->delta, true, v6);
+	}
+	tcp = sh_l4(ctx, pkt, sizeof(*tcp));
+	if (!tcp)
+		return false;
+	*(__u32 *)tcp = rw->ports;
+	return sh_ctx_l4_csum(ctx, &tcp->check, &rw->delta, false, v6);
 }
 
 #endif

@@ -64,6 +64,8 @@ struct sh_rewrite {
 	__u64 src[2], dst[2]; /* as in struct sh_key */
 	__u32 ports;	      /* source, destination, as they stand in the packet */
 	struct sh_l4_delta delta;
+	__u8 proto;
+	__u8 pad[7];
 };
 
 /* IPv6 extension headers: where they begin and what was found there. */
@@ -71,8 +73,7 @@ struct sh_headers {
 	__u32 offset; /* from the Ethernet header */
 	__u32 next;   /* IPPROTO_* of what stands there */
 	__be32 fragment_id;
-	__u8 fragment, later_fragment;
-	__u8 pad[2];
+	__be16 fragment, later_fragment; /* not 0: is one; is not the first one */
 };
 
 /* Of the packet that an ICMP error is about: less than 576 bytes in all (RFC 1812 4.3.2.3). */

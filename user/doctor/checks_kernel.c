@@ -252,6 +252,7 @@ static const struct advice advices[] = {
 	{ SH_REASON_FLOW_CONTENDED, FINDING_NOTE, "senders repeat what was lost" },
 	{ SH_REASON_TOO_BIG, FINDING_NOTE,
 	  "see that ICMP \"fragmentation needed\" and \"packet too big\" reach the senders" },
+	{ SH_REASON_ANSWER_LIMIT, FINDING_NOTE, "somebody floods a virtual address with pings" },
 };
 
 static const struct advice *advice_on(enum sh_reason reason)
