@@ -51,6 +51,11 @@ static int close_world(void **state)
 	return 0;
 }
 
+static long seconds_now(void)
+{
+	return (long)(monotonic_ns() / 1000000000u);
+}
+
 /* Of TRIES SYNs to nobody, all within about a second, as many as may be are answered. */
 static void so_many_a_second(void **state)
 {
@@ -61,7 +66,7 @@ static void so_many_a_second(void **state)
 				   .proto = IPPROTO_TCP,
 				   .tcp_flags = TCP_SYN };
 	const struct world *world = *state;
-	const long start = (long)(monotonic_ns() / 1000000000u);
+	const long start = seconds_now();
 	struct packet in, out;
 	int answers = 0, code;
 
@@ -75,8 +80,7 @@ static void so_many_a_second(void **state)
 	}
 	assert_true(answers >= PER_SECOND);
 	/* The last may have fallen into another second, which has its own. */
-	assert_true(answers <=
-		    PER_SECOND * (2 + (int)((long)(monotonic_ns() / 1000000000u) - start)));
+	assert_true(answers <= PER_SECOND * (2 + (int)(seconds_now() - start)));
 	assert_int_equal(drops_of(world, SH_REASON_NO_BACKEND), TRIES);
 }
 
