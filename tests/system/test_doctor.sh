@@ -169,6 +169,16 @@ wait_until 5 has_xdp || die "xdp_pass: $(<"$NET_DIR/log/xdp_pass")"
 now 'other-programs warning'
 net_stop xdp_pass
 
+# Filters of others: after TCX; where there is none, in the order of their priority.
+printf 'int pass(void *packet) { return -1; }\n' |
+	clang-19 -O2 -target bpf -g -x c -c - -o "$TMP/pass.o" 2>/dev/null || die "no program for a filter"
+must net_exec node-1 tc qdisc replace dev pod11 clsact
+must net_exec node-1 tc filter add dev pod11 ingress bpf da obj "$TMP/pass.o" sec .text
+now ''
+doctor -o json | jq -e '.findings[] | select(.check == "other-programs") |
+	.what | contains("clsact ingress")' >/dev/null || die "not the filter: $(doctor)"
+must net_exec node-1 tc filter del dev pod11 ingress
+
 # ---- what kube-proxy left
 
 kube_proxy_rules()

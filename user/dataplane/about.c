@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Which programs and maps these are, how full, and who else is in the same hooks. */
+#include "dataplane/clsact.h"
 #include "dataplane/load.h"
 
 #include <bpf/bpf.h>
@@ -273,6 +274,18 @@ int dataplane_tcx_programs(const struct dataplane *dp, uint32_t ifindex, bool eg
 
 	return query((int)ifindex, egress ? ABOUT_TCX_EGRESS : ABOUT_TCX_INGRESS,
 		     pinned_prog(dp, prog), out);
+}
+
+int dataplane_clsact_programs(const struct dataplane *dp, uint32_t ifindex, bool egress,
+			      struct hook_program out[static HOOK_PROGRAMS_MAX])
+{
+	const uint32_t own = pinned_prog(dp, egress ? DP_PROG_EGRESS : DP_PROG_INGRESS);
+	uint32_t ids[HOOK_PROGRAMS_MAX];
+	int n = clsact_programs(ifindex, egress, ids, HOOK_PROGRAMS_MAX), i;
+
+	for (i = 0; i < n; i++)
+		out[i] = describe(ids[i], own);
+	return n;
 }
 
 int dataplane_xdp_program(const struct dataplane *dp, uint32_t ifindex,

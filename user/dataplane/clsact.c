@@ -150,46 +150,89 @@ static uint32_t filter_prog(const struct nlattr *options)
 	return 0;
 }
 
-static int on_filter(const struct nlmsghdr *nlh, void *arg)
+/* A priority is told first by itself, with no filter. */
+static bool is_filter(const struct nlmsghdr *nlh)
 {
-	const struct tcmsg *msg = mnl_nlmsg_get_payload(nlh);
+	return ((const struct tcmsg *)mnl_nlmsg_get_payload(nlh))->tcm_handle;
+}
+
+/* @prog_out: the program's id; 0: a classic one. @return false: it runs no program */
+static bool filter_is_bpf(const struct nlmsghdr *nlh, uint32_t *prog_out)
+{
 	const struct nlattr *attr, *options = NULL;
-	struct filters *filters = arg;
-	uint32_t priority;
 	bool bpf = false;
 
-	/* A priority is told first by itself, with no filter. */
-	if (!msg->tcm_handle)
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*msg)) {
+	mnl_attr_for_each(attr, nlh, sizeof(struct tcmsg)) {
 		bpf |= is_kind(attr, "bpf");
 		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
 			options = attr;
 	}
+	*prog_out = bpf && options ? filter_prog(options) : 0;
+	return bpf;
+}
+
+static int on_filter(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct tcmsg *msg = mnl_nlmsg_get_payload(nlh);
+	struct filters *filters = arg;
+	uint32_t priority, prog;
+	bool bpf;
+
+	if (!is_filter(nlh))
+		return MNL_CB_OK;
+	bpf = filter_is_bpf(nlh, &prog);
 	priority = TC_H_MAJ(msg->tcm_info) >> 16;
 	if (msg->tcm_handle != HANDLE_QDISC_OURS && msg->tcm_handle != HANDLE_QDISC_OTHERS)
 		bpf = false;
 	if (bpf && priority == FILTER_PRIORITY) {
 		filters->handle = msg->tcm_handle;
-		filters->prog_id = options ? filter_prog(options) : 0;
+		filters->prog_id = prog;
 	} else if (bpf && priority == BEHIND_PRIORITY) {
 		filters->behind = msg->tcm_handle;
-		filters->behind_prog_id = options ? filter_prog(options) : 0;
+		filters->behind_prog_id = prog;
 	} else {
 		filters->n_others++;
 	}
 	return MNL_CB_OK;
 }
 
-/* A device without the qdisc has no filters. */
-static int read_filters(uint32_t ifindex, enum bpf_tc_attach_point point, struct filters *out)
+struct programs {
+	uint32_t *ids;
+	size_t n, max;
+};
+
+static int on_program(const struct nlmsghdr *nlh, void *arg)
 {
-	uint32_t side = point == BPF_TC_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS;
+	struct programs *programs = arg;
+	uint32_t prog;
+
+	if (is_filter(nlh) && filter_is_bpf(nlh, &prog) && prog && programs->n < programs->max)
+		programs->ids[programs->n++] = prog;
+	return MNL_CB_OK;
+}
+
+static int dump_filters(uint32_t ifindex, bool egress, mnl_cb_t each, void *arg)
+{
+	const uint32_t side = egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS;
 	const struct tcmsg request = { .tcm_ifindex = (int)ifindex,
 				       .tcm_parent = TC_H_MAKE(TC_H_CLSACT, side) };
 
+	return dump(RTM_GETTFILTER, &request, each, arg);
+}
+
+int clsact_programs(uint32_t ifindex, bool egress, uint32_t *ids, size_t max)
+{
+	struct programs programs = { .ids = ids, .max = max };
+	int ret = dump_filters(ifindex, egress, on_program, &programs);
+
+	return ret ? ret : (int)programs.n;
+}
+
+/* A device without the qdisc has no filters. */
+static int read_filters(uint32_t ifindex, enum bpf_tc_attach_point point, struct filters *out)
+{
 	*out = (struct filters){ 0 };
-	return dump(RTM_GETTFILTER, &request, on_filter, out);
+	return dump_filters(ifindex, point == BPF_TC_EGRESS, on_filter, out);
 }
 
 bool clsact_attached(uint32_t ifindex)

@@ -20,6 +20,12 @@ int clsact_detach_behind(uint32_t ifindex);
 int clsact_detach(uint32_t ifindex);
 bool clsact_attached(uint32_t ifindex);
 
+/*
+ * The programs of all filters on one side, ours too, in the order in which they run.
+ * @return how many, or a negative errno
+ */
+int clsact_programs(uint32_t ifindex, bool egress, uint32_t *ids, size_t max);
+
 /* The devices of this network namespace that have the qdisc, whoever made it; to be freed. */
 int clsact_list(uint32_t **ifindexes_out, size_t *n_out);
 

@@ -362,6 +362,8 @@ struct hook_program {
 /* What is in the way in (@egress: out) of a device by TCX. @return how many, or a negative errno */
 int dataplane_tcx_programs(const struct dataplane *dp, uint32_t ifindex, bool egress,
 			   struct hook_program out[static HOOK_PROGRAMS_MAX]);
+int dataplane_clsact_programs(const struct dataplane *dp, uint32_t ifindex, bool egress,
+			      struct hook_program out[static HOOK_PROGRAMS_MAX]);
 /* The XDP program of a device: 1, 0 or a negative errno */
 int dataplane_xdp_program(const struct dataplane *dp, uint32_t ifindex,
 			  struct hook_program out[static HOOK_PROGRAMS_MAX]);

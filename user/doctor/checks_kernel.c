@@ -103,36 +103,48 @@ static void tell_other(struct doctor *doctor, const char *object, const char *ho
 					   program->id) });
 }
 
-/* A place that runs its programs one after the other. */
-static void look_at_hook(struct doctor *doctor, const char *object, const char *hook,
+/* Places that run their programs one after the other. */
+struct place {
+	const char *object, *hook;
+	bool before; /* shunt's has not had the packet yet */
+};
+
+static void look_at_hook(struct doctor *doctor, struct place *place,
 			 const struct hook_program *programs, int n)
 {
-	bool before = true;
 	int i;
 
 	for (i = 0; i < n; i++) {
 		if (programs[i].ours)
-			before = false;
+			place->before = false;
 		else
-			tell_other(doctor, object, hook, &programs[i], before);
+			tell_other(doctor, place->object, place->hook, &programs[i], place->before);
 	}
 }
 
-static void look_at_device(struct doctor *doctor, const struct netdev *dev, uint8_t role)
+/* On the way out, too, whoever comes first has it first. Filters come after TCX. */
+static void look_at_side(struct doctor *doctor, uint32_t ifindex, const char *object, bool egress)
+{
+	struct place place = { object, egress ? "TCX egress" : "TCX ingress", true };
+	struct hook_program programs[HOOK_PROGRAMS_MAX];
+	int n = dataplane_tcx_programs(doctor->dp, ifindex, egress, programs);
+
+	look_at_hook(doctor, &place, programs, n);
+	place.hook = egress ? "clsact egress" : "clsact ingress";
+	n = dataplane_clsact_programs(doctor->dp, ifindex, egress, programs);
+	look_at_hook(doctor, &place, programs, n);
+}
+
+static void look_at_device(struct doctor *doctor, const struct netdev *dev)
 {
 	struct hook_program programs[HOOK_PROGRAMS_MAX];
 	const char *object = doctor_text(doctor, "device %s", dev->name);
-	int n;
 
-	n = dataplane_xdp_program(doctor->dp, dev->ifindex, programs);
 	/* On edges without XDP of ours, too: it runs before TC. */
-	if (n > 0 && !programs[0].ours)
+	if (dataplane_xdp_program(doctor->dp, dev->ifindex, programs) > 0 && !programs[0].ours)
 		tell_other(doctor, object, "XDP", &programs[0], true);
-	n = dataplane_tcx_programs(doctor->dp, dev->ifindex, false, programs);
-	look_at_hook(doctor, object, "TCX ingress", programs, n);
-	/* On the way out whoever comes first has it first as well. */
-	n = dataplane_tcx_programs(doctor->dp, dev->ifindex, true, programs);
-	look_at_hook(doctor, object, "TCX egress", programs, n);
+	look_at_side(doctor, dev->ifindex, object, false);
+	look_at_side(doctor, dev->ifindex, object, true);
 }
 
 static void look_at_cgroup(struct doctor *doctor)
@@ -158,7 +170,7 @@ int check_other_programs(struct doctor *doctor, struct err *err)
 
 	for (i = 0; i < machine->list.n; i++) {
 		if (machine->roles[i])
-			look_at_device(doctor, &machine->list.v[i], machine->roles[i]);
+			look_at_device(doctor, &machine->list.v[i]);
 	}
 	look_at_cgroup(doctor);
 	return 0;
