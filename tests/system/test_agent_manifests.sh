@@ -10,10 +10,17 @@ source "${BASH_SOURCE[0]%/*}/../../scripts/lib/agent.sh"
 STATE=$NET_DIR/state/node-1
 FOLDER=$TMP/manifests
 
+times_in_force() { if [[ -e $AGENT_LOG ]]; then grep -c 'in force' "$AGENT_LOG"; else echo 0; fi; }
+more_in_force() { (($(times_in_force) > $1)); }
+
 start()
 {
+	local before
+
+	# The log goes on, and what one before has loaded answers: wait for this one's word.
+	before=$(times_in_force)
 	agent_start --manifests "$FOLDER" --state "$STATE" "$@"
-	soon 15 agent_said 'in force'
+	soon 15 more_in_force "$before"
 	agent_heard
 }
 
